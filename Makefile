@@ -1,0 +1,151 @@
+# make help says what can be made. Two commands are all that a fresh machine needs: make run, make test.
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := build
+
+CC := gcc
+BUILD ?= build
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 \
+	-Wimplicit-fallthrough $(if $(CI),-Werror)
+HARDENING := -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
+# h2o's pkg-config file leaves H2O_USE_LIBUV out, and its headers do not compile as strict C17.
+CPPFLAGS := -D_GNU_SOURCE -DH2O_USE_LIBUV=0 -Iwebhook
+OPTIMIZE ?= -O2 $(HARDENING)
+CFLAGS := -std=gnu17 -g $(OPTIMIZE) $(WARNINGS) $(SANITIZE) -pthread
+LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed $(SANITIZE) -pthread
+LIBS := -lh2o-evloop -lcurl -ljansson -lyaml -lssl -lcrypto -lm
+
+# Layers, lowest first: a file includes from its own layer and those before it (hack/verify-includes.sh).
+LAYERS := base wire core ops net command
+sources = $(wildcard webhook/$(1)/*.c)
+objects = $(patsubst webhook/%.c,$(BUILD)/webhook/%.o,$(1))
+OBJECTS := $(foreach layer,$(LAYERS),$(call objects,$(call sources,$(layer)))) $(BUILD)/webhook/main.o
+archive = $(BUILD)/lib$(1).a
+ARCHIVES := $(foreach layer,$(LAYERS),$(call archive,$(layer)))
+# The archives that a test of a layer links: its own and the lower ones, highest first.
+below_base := base
+below_wire := wire base
+below_core := core wire base
+below_ops := ops core wire base
+below_net := net ops core wire base
+below_command := command net ops core wire base
+linked = $(foreach layer,$(below_$(1)),$(call archive,$(layer)))
+
+##@ Build
+.PHONY: build
+build: $(BUILD)/kube-introspect ## build build/kube-introspect
+
+$(BUILD)/kube-introspect: $(BUILD)/webhook/main.o $(ARCHIVES)
+	$(CC) $(LDFLAGS) -o $@ $< $(call linked,command) $(LIBS)
+
+define archive_rule
+$(call archive,$(1)): $(call objects,$(call sources,$(1)))
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach layer,$(LAYERS),$(eval $(call archive_rule,$(layer))))
+
+$(BUILD)/webhook/%.o: webhook/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The version is the only thing that changes without a source: it has an object of its own.
+$(BUILD)/webhook/base/version.o: CPPFLAGS += -DVERSION='"$(VERSION)"'
+$(BUILD)/webhook/base/version.o: $(BUILD)/version
+
+.PHONY: FORCE
+$(BUILD)/version: FORCE
+	@mkdir -p $(@D); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D); echo '$(CC) $(CPPFLAGS) $(CFLAGS)' | cmp -s - $@ || echo '$(CC) $(CPPFLAGS) $(CFLAGS)' > $@
+
+##@ Test
+# A unit test lies in test/unit/LAYER/MODULE.c and links its layer and the lower ones.
+UNIT_SOURCES := $(wildcard test/unit/*/*.c)
+UNIT_TESTS := $(patsubst test/unit/%.c,$(BUILD)/test/unit/%,$(UNIT_SOURCES))
+TEST_LIB := $(wildcard test/lib/*.c)
+
+define unit_rule
+$(BUILD)/test/unit/$(1)/%: test/unit/$(1)/%.c $(TEST_LIB) $(call linked,$(1))
+	@mkdir -p $$(@D)
+	$(CC) $(CPPFLAGS) -Itest $(CFLAGS) -Wno-missing-prototypes $(LDFLAGS) -MMD -MP -MF $$@.d -o $$@ $$< $(TEST_LIB) $(call linked,$(1)) -lcriterion $(LIBS) $$(UNIT_LDFLAGS)
+endef
+$(foreach layer,$(LAYERS),$(eval $(call unit_rule,$(layer))))
+# malloc() and friends go through test/lib/memory.c, which can make the n-th of them fail.
+UNIT_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup
+
+.PHONY: unit
+unit: $(if $(TEST),$(BUILD)/test/unit/$(TEST),$(UNIT_TESTS)) ## run unit tests (one module: make unit TEST=core/cache)
+	@hack/run-unit.sh $^
+
+-include $(OBJECTS:.o=.d) $(addsuffix .d,$(UNIT_TESTS))
+
+PYTEST := /usr/bin/python3 -m pytest -q -p no:cacheprovider
+
+.PHONY: integration
+integration: $(BUILD)/kube-introspect ## run integration tests: the real binary, real TLS, a scripted provider (some: make integration TEST=expression)
+	KUBE_INTROSPECT_BINARY=$(abspath $<) $(PYTEST) test/integration $(if $(TEST),-k '$(TEST)')
+
+.PHONY: e2e
+e2e: $(BUILD)/kube-introspect ## run end-to-end tests: the real binary and a real OpenID provider
+	KUBE_INTROSPECT_BINARY=$(abspath $<) $(PYTEST) test/e2e $(if $(TEST),-k '$(TEST)')
+
+.PHONY: check
+check: unit integration ## run unit and integration tests
+
+.PHONY: test
+test: ## install what tests need, then run all that CI runs
+	@hack/install.sh build test run lint
+	@hack/test.sh
+
+ASAN := OPTIMIZE='-O1 -fno-omit-frame-pointer' SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all'
+TSAN := OPTIMIZE='-O1 -fno-omit-frame-pointer' SANITIZE='-fsanitize=thread'
+
+.PHONY: asan
+asan: ## run unit and integration tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) BUILD=build-asan $(ASAN) check
+.PHONY: tsan
+tsan: ## run unit and integration tests under ThreadSanitizer
+	@TSAN_OPTIONS=suppressions=$(abspath test/tsan.supp):exitcode=66 $(MAKE) BUILD=build-tsan $(TSAN) check
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for a while (make fuzz TEST=scan SECONDS=600)
+	@for target in $(if $(TEST),$(TEST),$(basename $(notdir $(wildcard test/fuzz/*.c)))); do \
+		hack/fuzz.sh $$target $(if $(SECONDS),$(SECONDS),15) || exit 1; done
+
+.PHONY: coverage
+coverage: ## print the line coverage of webhook/ by unit and integration tests
+	@hack/coverage.sh
+
+.PHONY: bench
+bench: $(BUILD)/kube-introspect ## measure against a static h2o reply and a plain Go webhook, in one run
+	@hack/install.sh build bench
+	@hack/bench.sh
+
+##@ Look after the code
+.PHONY: verify
+verify: ## check the rules of the tree: layers, fences, sizes, banned functions
+	@hack/verify.sh
+.PHONY: lint
+lint: ## shellcheck and yamllint
+	@hack/lint.sh
+.PHONY: format
+format: ## format the C sources
+	clang-format-14 -i $(wildcard webhook/*.c webhook/*/*.[ch] test/lib/*.[ch] test/unit/*/*.c test/fuzz/*.c)
+
+##@ Try it
+.PHONY: run
+run: ## build, start a real OpenID provider and the webhook on loopback, log in, revoke (ONCE=1: then end)
+	@ONCE=$(ONCE) hack/run.sh
+
+##@ Help
+.PHONY: help
+help: ## print this
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf build build-*

@@ -1,0 +1,85 @@
+#include "base/digest.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+struct digest {
+    EVP_MAC_CTX *context; /* keyed once: to start again without a key costs a third of keying it anew */
+};
+
+int digest_secret(uint8_t ret_secret[DIGEST_BYTES]) {
+    uint8_t secret[DIGEST_BYTES];
+    if (RAND_priv_bytes(secret, sizeof(secret)) != 1)
+        return -EIO;
+    memcpy(ret_secret, secret, sizeof(secret));
+    OPENSSL_cleanse(secret, sizeof(secret));
+    return 0;
+}
+
+static EVP_MAC_CTX *keyed_context(const uint8_t secret[DIGEST_BYTES]) {
+    EVP_MAC *mac = EVP_MAC_fetch(NULL, OSSL_MAC_NAME_HMAC, NULL);
+    EVP_MAC_CTX *context = EVP_MAC_CTX_new(mac); /* holds mac by itself; NULL for NULL */
+    EVP_MAC_free(mac);
+    char name[] = OSSL_DIGEST_NAME_SHA2_256;
+    const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0), OSSL_PARAM_END};
+    if (context != NULL && EVP_MAC_init(context, secret, DIGEST_BYTES, parameters) == 1)
+        return context;
+    EVP_MAC_CTX_free(context);
+    return NULL;
+}
+
+int digest_new(const uint8_t secret[DIGEST_BYTES], struct digest **ret_digest) {
+    struct digest *digest = malloc(sizeof(*digest));
+    if (digest == NULL)
+        return -ENOMEM;
+    digest->context = keyed_context(secret);
+    if (digest->context == NULL) {
+        free(digest);
+        return -EIO;
+    }
+    *ret_digest = digest;
+    return 0;
+}
+
+void digest_free(struct digest *digest) {
+    if (digest == NULL)
+        return;
+    EVP_MAC_CTX_free(digest->context); /* OpenSSL wipes the key */
+    free(digest);
+}
+
+static bool update(EVP_MAC_CTX *context, struct text part) {
+    uint8_t length[8];
+    for (size_t i = 0; i < sizeof(length); i++)
+        length[i] = (uint8_t)((uint64_t)part.n_bytes >> (56 - 8 * i));
+    return EVP_MAC_update(context, length, sizeof(length)) == 1 &&
+           (part.n_bytes == 0 || EVP_MAC_update(context, (const unsigned char *)part.data, part.n_bytes) == 1);
+}
+
+int digest_parts(struct digest *digest, const struct text *parts, size_t n_parts, uint8_t ret_digest[DIGEST_BYTES]) {
+    if (EVP_MAC_init(digest->context, NULL, 0, NULL) != 1)
+        return -EIO;
+    for (size_t i = 0; i < n_parts; i++) {
+        if (!update(digest->context, parts[i]))
+            return -EIO;
+    }
+    size_t n_bytes;
+    uint8_t result[DIGEST_BYTES];
+    if (EVP_MAC_final(digest->context, result, &n_bytes, sizeof(result)) != 1 || n_bytes != sizeof(result))
+        return -EIO;
+    memcpy(ret_digest, result, sizeof(result));
+    return 0;
+}
+
+int digest_sha256(struct text bytes, uint8_t ret_digest[DIGEST_BYTES]) {
+    uint8_t result[DIGEST_BYTES];
+    const char *data = bytes.n_bytes == 0 ? "" : bytes.data;
+    if (EVP_Digest(data, bytes.n_bytes, result, NULL, EVP_sha256(), NULL) != 1)
+        return -EIO;
+    memcpy(ret_digest, result, sizeof(result));
+    return 0;
+}

@@ -1,0 +1,148 @@
+/*
+ * Every maximum of the program, with the reason for its number. A queue, table, buffer or recursion that has no line
+ * here has no bound, and that is a bug.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- a request ---- */
+
+/* The API server's own header limit is 1 MiB, so a token can be close to that; twice it leaves room for escapes. */
+#define LIMIT_REVIEW_BYTES ((size_t)2 * 1024 * 1024)
+/* h2o answers over-limit bodies by itself; its limit lies above ours so that our own 413 with a Status is what is sent. */
+#define LIMIT_H2O_ENTITY_BYTES (LIMIT_REVIEW_BYTES + 64 * 1024)
+/* Real access tokens are 43 bytes (opaque) to some 16 kB (JWT with many groups). Providers refuse bodies from 56 kB on. */
+#define LIMIT_TOKEN_BYTES ((size_t)32 * 1024)
+/* The API server sends one to three audiences; a TokenReview written by hand may hold more. */
+#define LIMIT_REVIEW_AUDIENCES 32
+#define LIMIT_AUDIENCE_BYTES 1024
+/* Nesting that the scanner follows: a TokenReview needs 4, an object inside an AdmissionReview some 20. */
+#define LIMIT_JSON_DEPTH 64
+/* Members of one JSON object; duplicates are searched among them, so this also bounds that work. */
+#define LIMIT_JSON_MEMBERS 1024
+/* Members of all objects that are open at one place of a document: their names are remembered in 8 bytes each. */
+#define LIMIT_JSON_OPEN_MEMBERS 2048
+/* A ?timeout= above this is cut to it; kube-apiserver sends 30 s. */
+#define LIMIT_DEADLINE_MS 60000
+/* What is kept back from the caller's timeout, so that our answer arrives before it gives up. */
+#define LIMIT_DEADLINE_MARGIN_MS 100
+/* The deadline of a caller that names none. */
+#define LIMIT_DEADLINE_DEFAULT_MS 10000
+
+/* ---- what a provider may say ---- */
+
+/* Replies seen are 22 to 2,400 bytes; one with 1,000 groups of 40 bytes is 45 kB. */
+#define LIMIT_INTROSPECTION_REPLY_BYTES ((size_t)128 * 1024)
+/* Discovery documents seen are 2 to 8 kB. */
+#define LIMIT_DISCOVERY_BYTES ((size_t)256 * 1024)
+/* An address that a discovery document gives; those seen are 40 to 90 bytes. */
+#define LIMIT_ENDPOINT_BYTES ((size_t)2048)
+#define LIMIT_REPLY_HEADER_BYTES ((size_t)32 * 1024)
+/* Depth of a reply before jansson sees it: it follows 2,000 levels by itself, which costs time and stack. */
+#define LIMIT_REPLY_DEPTH 32
+/* Azure AD leaves the claim out above 200 groups, Keycloak has no limit; a user in more than this has a broken mapping. */
+#define LIMIT_GROUPS 512
+#define LIMIT_GROUP_BYTES 256
+#define LIMIT_USERNAME_BYTES 512
+#define LIMIT_UID_BYTES 512
+/* extra: the API server passes it to every authorizer call of the user. */
+#define LIMIT_EXTRA_KEYS 16
+#define LIMIT_EXTRA_KEY_BYTES 253
+#define LIMIT_EXTRA_VALUES 32
+#define LIMIT_EXTRA_VALUE_BYTES 1024
+/* The user object as a whole, as it stands in an answer. */
+#define LIMIT_IDENTITY_BYTES ((size_t)192 * 1024)
+
+/* ---- asking a provider ---- */
+
+/* Tokens waiting for a free place among the calls under way, per issuer. At 500 calls a second that is 8 s of work. */
+#define LIMIT_FLIGHTS_WAITING 4096
+/* A request's body: the token, our id and our secret, each byte of them as %XX at worst. */
+#define LIMIT_INTROSPECTION_REQUEST_BYTES ((size_t)512 * 1024)
+/* What a handle keeps of its buffers between two calls: a usual call then allocates nothing. */
+#define LIMIT_IDLE_BUFFER_BYTES ((size_t)16 * 1024)
+/* Callers that wait for one flight. */
+#define LIMIT_TICKETS_PER_FLIGHT 4096
+#define LIMIT_CONCURRENT_CALLS 1024
+#define LIMIT_DISCOVERY_TIMEOUT_MS 10000
+/* A discovery document is fetched again after an hour, or after a failure with back-off between these two. */
+#define LIMIT_DISCOVERY_MAX_AGE_MS 3600000
+#define LIMIT_DISCOVERY_RETRY_MIN_MS 500
+#define LIMIT_DISCOVERY_RETRY_MAX_MS 30000
+/* Addresses that one issuer's endpoint may have had, since each stays readable as long as the issuer's provider lives. */
+#define LIMIT_KNOWN_ENDPOINTS 16
+/* Deadlines are looked at this often, so a ticket is delivered that much late at worst; each look walks all flights. */
+#define LIMIT_EXPIRY_INTERVAL_MS 10
+/* The fetch thread turns at least this often, so that /livez can tell an idle one from one that is stuck. */
+#define LIMIT_FETCH_TURN_MS 500
+/* The same kind of trouble with the same provider is logged this often; what was held back is counted. */
+#define LIMIT_TROUBLE_INTERVAL_MS 10000
+
+/* ---- configuration ---- */
+
+#define LIMIT_CONFIG_BYTES ((size_t)1024 * 1024)
+#define LIMIT_CONFIG_DEPTH 16
+#define LIMIT_CONFIG_NODES 20000
+#define LIMIT_ISSUERS 32
+#define LIMIT_CONFIG_LIST 1024
+/* Texts of a configuration that have no limit of their own, such as a claim's name or a URL. */
+#define LIMIT_CONFIG_TEXT_BYTES 1024
+/* PATH_MAX without its zero byte. */
+#define LIMIT_CONFIG_PATH_BYTES 4095
+/* Leaves half of a group's 256 bytes to the group itself. */
+#define LIMIT_PREFIX_BYTES 128
+/* A longer word is no misspelt field name: the longest of those has 24 letters. Bounds the search for the nearest one. */
+#define LIMIT_HINT_BYTES 40
+/* The tree (20,000 nodes of 130 bytes), its texts, and the structures that are made of it, with room. */
+#define LIMIT_CONFIG_ARENA_BYTES ((size_t)16 * 1024 * 1024)
+/* Eight for each issuer. */
+#define LIMIT_CONFIG_WARNINGS (8 * LIMIT_ISSUERS)
+#define LIMIT_SECRET_FILE_BYTES ((size_t)64 * 1024)
+#define LIMIT_PEM_FILE_BYTES ((size_t)1024 * 1024)
+/* Client secrets tried in turn: the new one, then the old one. */
+#define LIMIT_CLIENT_SECRETS 2
+/* Files whose change reloads the configuration. */
+#define LIMIT_WATCHED_FILES 256
+/* How often they are looked at. Kubernetes swaps a mounted Secret within a minute of the change; one second is no load. */
+#define LIMIT_WATCH_INTERVAL_MS 1000
+
+/* ---- threads, connections, logs ---- */
+
+#define LIMIT_LOOPS 16
+/* A 256 kB stack overflows in h2o on a long header name. */
+#define LIMIT_THREAD_STACK_BYTES ((size_t)2 * 1024 * 1024)
+/* Connections of one loop; an API server keeps 25 idle ones, and one more for each concurrent login. */
+#define LIMIT_CONNECTIONS_PER_LOOP 4096
+/* Requests of one loop that wait for a provider. */
+#define LIMIT_PARKED_PER_LOOP 16384
+/* Go's client keeps an idle connection for 90 s; ours must outlive it or a request meets a closing socket. */
+#define LIMIT_HTTP_IDLE_MS 120000
+#define LIMIT_TLS_HANDSHAKE_MS 10000
+/* SIGTERM: requests under way are finished within this. */
+#define LIMIT_DRAIN_MS 25000
+/* A loop that has not turned for this long fails /livez. */
+#define LIMIT_LOOP_STALL_MS 2000
+/* Audit lines that wait for the disk. At 600 bytes a line this is 27,000 decisions. */
+#define LIMIT_AUDIT_QUEUE_BYTES ((size_t)16 * 1024 * 1024)
+/* A name in an audit line (cluster, issuer, caller): as long as a DNS name may be. What is longer is cut there. */
+#define LIMIT_AUDIT_NAME_BYTES 253
+/* Lines are gathered this long, or up to so many bytes, before they are written: a write for each would cost a wake-up. */
+#define LIMIT_AUDIT_GATHER_MS 5
+#define LIMIT_AUDIT_GATHER_BYTES ((size_t)64 * 1024)
+/* How often an idle writer looks whether the file was rotated, and how often a file that cannot be opened is tried. */
+#define LIMIT_AUDIT_CHECK_MS 1000
+/* After a failed write it is tried again with back-off between these two. */
+#define LIMIT_AUDIT_RETRY_MIN_MS 50
+#define LIMIT_AUDIT_RETRY_MAX_MS 1000
+/* At the end of the program: how long a disk that does not take lines is waited for. */
+#define LIMIT_AUDIT_STOP_MS 5000
+#define LIMIT_LOG_LINE_BYTES 2048
+#define LIMIT_ERROR_BYTES 1024
+#define LIMIT_METRICS_BYTES ((size_t)4 * 1024 * 1024)
+/* Names that become label values stay for the life of the process, so their number has an end: LIMIT_ISSUERS, renamed eight
+   times over; and three certificates for each listener and issuer. */
+#define LIMIT_METRICS_ISSUERS 256
+#define LIMIT_METRICS_CERTIFICATES 64
+#define LIMIT_METRICS_NAME_BYTES 253
