@@ -1,0 +1,419 @@
+#include "wire/scan.h"
+
+static int fail(struct scan *scan, enum scan_result why, const char *where) {
+    scan->error = (int)why;
+    scan->where = where;
+    return (int)why;
+}
+
+/* The byte that stands where none may: too early an end is an error of its own, which a sender recognizes at once. */
+static int fail_at(struct scan *scan) {
+    return fail(scan, scan->at == scan->end ? SCAN_TRUNCATED : SCAN_UNEXPECTED, scan->at);
+}
+
+void scan_begin(struct scan *scan, struct text bytes) {
+    scan->start = scan->at = bytes.data != NULL ? bytes.data : "";
+    scan->end = scan->start + bytes.n_bytes;
+    scan->where = NULL;
+    scan->error = 0;
+    scan->has_document = false;
+    scan->depth = scan->n_members = 0;
+    /* Offsets and lengths of names are kept in 32 and 31 bits. */
+    if (bytes.n_bytes > INT32_MAX)
+        fail(scan, SCAN_TOO_LARGE, scan->start);
+}
+
+static inline bool is_space(char c) {
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+/* Passes white space; the first test is all that a compact document needs. */
+static inline const char *pass_space(struct scan *scan) {
+    const char *at = scan->at, *end = scan->end;
+    while (at < end && *at <= ' ' && is_space(*at))
+        at++;
+    scan->at = at;
+    return at;
+}
+
+/* Reads a string from its opening quote on. */
+static int read_string(struct scan *scan, struct scan_string *ret_string) {
+    const char *at = scan->at + 1;
+    if (!scan_string_read(&at, scan->end, ret_string)) {
+        const bool is_ascii = at == scan->end || (signed char)*at >= 0;
+        return fail(scan, at == scan->end ? SCAN_TRUNCATED : is_ascii ? SCAN_BAD_STRING : SCAN_NOT_UTF8, at);
+    }
+    scan->at = at;
+    return 0;
+}
+
+/* ---- names ---- */
+
+static struct scan_string string_of(const struct scan *scan, const struct scan_name *name) {
+    return (struct scan_string){.raw = {.data = scan->start + name->offset, .n_bytes = name->n_bytes},
+                                .has_escapes = name->has_escapes};
+}
+
+static int compare_names(const struct scan *scan, const struct scan_name *a, const struct scan_name *b) {
+    return scan_string_compare(string_of(scan, a), string_of(scan, b));
+}
+
+static int fail_duplicate(struct scan *scan, const struct scan_name *a, const struct scan_name *b) {
+    return fail(scan, SCAN_DUPLICATE, scan->start + (a->offset > b->offset ? a->offset : b->offset));
+}
+
+/* The usual object: so few members that comparing each with each costs less than any order. */
+static int check_few(struct scan *scan, const struct scan_name *names, size_t n) {
+    for (size_t i = 1; i < n; i++) {
+        for (size_t j = 0; j < i; j++) {
+            const bool may_be_equal = names[i].n_bytes == names[j].n_bytes || names[i].has_escapes || names[j].has_escapes;
+            if (may_be_equal && compare_names(scan, &names[i], &names[j]) == 0)
+                return fail_duplicate(scan, &names[i], &names[j]);
+        }
+    }
+    return 0;
+}
+
+/* Lets names[root] sink to its place in a heap whose largest name is on top. */
+static void sift_down(const struct scan *scan, struct scan_name *names, size_t root, size_t n) {
+    for (size_t child = 2 * root + 1; child < n; child = 2 * root + 1) {
+        if (child + 1 < n && compare_names(scan, &names[child], &names[child + 1]) < 0)
+            child++;
+        if (compare_names(scan, &names[root], &names[child]) >= 0)
+            return;
+        const struct scan_name name = names[root];
+        names[root] = names[child];
+        names[child] = name;
+        root = child;
+    }
+}
+
+/*
+ * Sorted, so that equal names are neighbours. By heap: n log n whatever the input is, where a hash table would have to
+ * trust that nobody chooses names that collide, and in place, where qsort() may allocate.
+ */
+static int check_many(struct scan *scan, struct scan_name *names, size_t n) {
+    for (size_t i = n / 2; i > 0; i--)
+        sift_down(scan, names, i - 1, n);
+    for (size_t left = n - 1; left > 0; left--) {
+        const struct scan_name largest = names[0];
+        names[0] = names[left];
+        names[left] = largest;
+        sift_down(scan, names, 0, left);
+    }
+    for (size_t i = 1; i < n; i++) {
+        if (compare_names(scan, &names[i - 1], &names[i]) == 0)
+            return fail_duplicate(scan, &names[i - 1], &names[i]);
+    }
+    return 0;
+}
+
+static int check_names(struct scan *scan, struct scan_name *names, size_t n) {
+    return n <= 16 ? check_few(scan, names, n) : check_many(scan, names, n);
+}
+
+static int remember(struct scan *scan, struct scan_string name) {
+    const uint32_t n = scan->n_members;
+    if (n == LIMIT_JSON_OPEN_MEMBERS || n - scan->levels[scan->depth - 1].first_member == LIMIT_JSON_MEMBERS)
+        return fail(scan, SCAN_TOO_MANY, name.raw.data);
+    scan->members[n] = (struct scan_name){.offset = (uint32_t)(name.raw.data - scan->start),
+                                          .n_bytes = (uint32_t)name.raw.n_bytes & INT32_MAX,
+                                          .has_escapes = name.has_escapes};
+    scan->n_members = n + 1;
+    return 0;
+}
+
+/* ---- numbers ---- */
+
+static bool is_digit(const struct scan *scan) {
+    return scan->at < scan->end && *scan->at >= '0' && *scan->at <= '9';
+}
+
+/* Passes digits, of which there must be one. */
+static int pass_digits(struct scan *scan) {
+    if (!is_digit(scan))
+        return fail_at(scan);
+    while (is_digit(scan))
+        scan->at++;
+    return 0;
+}
+
+/* The value of the digits; false where it does not fit. Summed up as negative, which reaches one further. */
+static bool integer_value(struct text digits, bool is_negative, int64_t *ret_integer) {
+    int64_t sum = 0;
+    for (size_t i = 0; i < digits.n_bytes; i++) {
+        if (__builtin_mul_overflow(sum, 10, &sum) || __builtin_sub_overflow(sum, digits.data[i] - '0', &sum))
+            return false;
+    }
+    if (!is_negative && sum == INT64_MIN)
+        return false;
+    *ret_integer = is_negative ? sum : -sum;
+    return true;
+}
+
+/* The exponent's value, cut at a number that no mantissa of 2 GiB can bring back into range. */
+static int64_t exponent_value(const char *at, const char *end) {
+    const bool is_negative = at < end && *at == '-';
+    if (at < end && (*at == '-' || *at == '+'))
+        at++;
+    int64_t sum = 0;
+    for (; at < end && sum < INT64_C(1000000000000); at++)
+        sum = sum * 10 + (*at - '0');
+    return is_negative ? -sum : sum;
+}
+
+/*
+ * Whether a real (checked; without its sign) is below 1e308: it is when its first digit that is not zero stands for less
+ * than 10 to the 308th. The range of a double ends at 1.797e308; the part between is given up for a check without strtod(),
+ * which needs a zero byte behind its input and heeds the locale.
+ */
+static bool is_real_in_range(const char *at, const char *end) {
+    const char *exponent = at, *point = NULL, *first = NULL;
+    for (; exponent < end && (*exponent | 0x20) != 'e'; exponent++) {
+        if (*exponent == '.')
+            point = exponent;
+        else if (*exponent != '0' && first == NULL)
+            first = exponent;
+    }
+    if (first == NULL)
+        return true;
+    if (point == NULL)
+        point = exponent;
+    const int64_t power = first < point ? point - first - 1 : point - first;
+    return power + (exponent < end ? exponent_value(exponent + 1, end) : 0) < 308;
+}
+
+/* Passes what makes a number a real: fraction and exponent. */
+static int pass_real(struct scan *scan, bool *ret_is_real) {
+    int r = 0;
+    const char *start = scan->at;
+    if (scan->at < scan->end && *scan->at == '.') {
+        scan->at++;
+        r = pass_digits(scan);
+    }
+    if (r == 0 && scan->at < scan->end && (*scan->at == 'e' || *scan->at == 'E')) {
+        scan->at++;
+        if (scan->at < scan->end && (*scan->at == '+' || *scan->at == '-'))
+            scan->at++;
+        r = pass_digits(scan);
+    }
+    *ret_is_real = scan->at != start;
+    return r;
+}
+
+static int read_number(struct scan *scan, struct scan_value *ret_value) {
+    const char *start = scan->at;
+    const bool is_negative = *start == '-';
+    if (is_negative)
+        scan->at++;
+    const char *digits = scan->at;
+    int r = pass_digits(scan);
+    if (r != 0)
+        return r;
+    if (*digits == '0' && scan->at - digits > 1)
+        return fail(scan, SCAN_UNEXPECTED, digits + 1);
+    bool is_real;
+    const char *digits_end = scan->at;
+    r = pass_real(scan, &is_real);
+    if (r != 0)
+        return r;
+    int64_t integer = 0;
+    const struct text whole = {.data = digits, .n_bytes = (size_t)(digits_end - digits)};
+    if (is_real ? !is_real_in_range(digits, scan->at) : !integer_value(whole, is_negative, &integer))
+        return fail(scan, SCAN_NUMBER_RANGE, start);
+    ret_value->kind = is_real ? SCAN_REAL : SCAN_INTEGER;
+    ret_value->number = (struct text){.data = start, .n_bytes = (size_t)(scan->at - start)};
+    ret_value->integer = integer;
+    return 0;
+}
+
+/* ---- values ---- */
+
+static int read_word(struct scan *scan, struct text word, enum scan_kind kind, struct scan_value *ret_value) {
+    for (size_t i = 0; i < word.n_bytes; i++, scan->at++) {
+        if (scan->at == scan->end || *scan->at != word.data[i])
+            return fail_at(scan);
+    }
+    ret_value->kind = kind;
+    return 0;
+}
+
+static int open_level(struct scan *scan, enum scan_kind kind, struct scan_value *ret_value) {
+    if (scan->depth == LIMIT_JSON_DEPTH)
+        return fail(scan, SCAN_TOO_DEEP, scan->at);
+    scan->at++;
+    scan->levels[scan->depth++] =
+        (struct scan_level){.first_member = scan->n_members, .is_object = kind == SCAN_OBJECT, .is_empty = true};
+    ret_value->kind = kind;
+    return 0;
+}
+
+static int close_level(struct scan *scan) {
+    const struct scan_level *level = &scan->levels[--scan->depth];
+    const uint32_t n = scan->n_members - level->first_member;
+    scan->n_members = level->first_member;
+    const int r = n < 2 ? 0 : check_names(scan, &scan->members[level->first_member], n);
+    return r != 0 ? r : SCAN_CLOSED;
+}
+
+int scan_value(struct scan *scan, struct scan_value *ret_value) {
+    if (scan->error != 0)
+        return scan->error;
+    scan->has_document = true;
+    const char *at = pass_space(scan);
+    if (at == scan->end)
+        return fail_at(scan);
+    switch (*at) {
+    case '"':
+        ret_value->kind = SCAN_STRING;
+        return read_string(scan, &ret_value->string);
+    case '{':
+        return open_level(scan, SCAN_OBJECT, ret_value);
+    case '[':
+        return open_level(scan, SCAN_ARRAY, ret_value);
+    case 't':
+        return read_word(scan, TEXT("true"), SCAN_TRUE, ret_value);
+    case 'f':
+        return read_word(scan, TEXT("false"), SCAN_FALSE, ret_value);
+    case 'n':
+        return read_word(scan, TEXT("null"), SCAN_NULL, ret_value);
+    default:
+        return *at == '-' || is_digit(scan) ? read_number(scan, ret_value) : fail_at(scan);
+    }
+}
+
+/* Goes to the next item of the innermost level: past a comma, unless it is the first; or past the closing bracket. */
+static inline int next_item(struct scan *scan, char close) {
+    if (scan->error != 0)
+        return scan->error;
+    const char *at = pass_space(scan);
+    if (at == scan->end || scan->depth == 0)
+        return fail_at(scan);
+    struct scan_level *level = &scan->levels[scan->depth - 1];
+    if (*at == close) {
+        scan->at++;
+        return close_level(scan);
+    }
+    if (!level->is_empty) {
+        if (*at != ',')
+            return fail_at(scan);
+        scan->at++;
+    }
+    level->is_empty = false;
+    return 0;
+}
+
+int scan_member(struct scan *scan, struct scan_string *ret_name) {
+    int r = next_item(scan, '}');
+    if (r != 0)
+        return r;
+    const char *at = pass_space(scan);
+    if (at == scan->end || *at != '"')
+        return fail_at(scan);
+    struct scan_string name;
+    r = read_string(scan, &name);
+    if (r == 0)
+        r = remember(scan, name);
+    if (r != 0)
+        return r;
+    at = pass_space(scan);
+    if (at == scan->end || *at != ':')
+        return fail_at(scan);
+    scan->at++;
+    *ret_name = name;
+    return 0;
+}
+
+int scan_element(struct scan *scan) {
+    return next_item(scan, ']');
+}
+
+/* Passes over all that is left of the levels above the outer one: a loop, where a recursion would need a frame for each. */
+static int leave(struct scan *scan, uint32_t outer) {
+    struct scan_value value;
+    struct scan_string name;
+    int r = 0;
+    while (r == 0 && scan->depth > outer) {
+        r = scan->levels[scan->depth - 1].is_object ? scan_member(scan, &name) : scan_element(scan);
+        r = r == 0 ? scan_value(scan, &value) : r == SCAN_CLOSED ? 0 : r;
+    }
+    return r;
+}
+
+int scan_skip(struct scan *scan) {
+    const uint32_t outer = scan->depth;
+    struct scan_value value;
+    const int r = scan_value(scan, &value);
+    return r != 0 ? r : leave(scan, outer);
+}
+
+/* Reads a value that has to be of a kind. */
+static int expect(struct scan *scan, enum scan_kind kind, struct scan_value *ret_value) {
+    const uint32_t outer = scan->depth;
+    int r = scan_value(scan, ret_value);
+    if (r != 0 || ret_value->kind == kind)
+        return r;
+    r = leave(scan, outer);
+    return r != 0 ? r : SCAN_OTHER_KIND;
+}
+
+int scan_string(struct scan *scan, struct scan_string *ret_string) {
+    struct scan_value value;
+    const int r = expect(scan, SCAN_STRING, &value);
+    if (r == 0)
+        *ret_string = value.string;
+    return r;
+}
+
+int scan_object(struct scan *scan) {
+    struct scan_value value;
+    return expect(scan, SCAN_OBJECT, &value);
+}
+
+int scan_array(struct scan *scan) {
+    struct scan_value value;
+    return expect(scan, SCAN_ARRAY, &value);
+}
+
+int scan_end(struct scan *scan) {
+    if (scan->error != 0)
+        return scan->error;
+    pass_space(scan);
+    if (scan->depth != 0 || !scan->has_document)
+        return fail_at(scan);
+    return scan->at == scan->end ? 0 : fail(scan, SCAN_TRAILING, scan->at);
+}
+
+size_t scan_offset(const struct scan *scan) {
+    return (size_t)((scan->error != 0 ? scan->where : scan->at) - scan->start);
+}
+
+const char *scan_sentence(enum scan_result result) {
+    switch (result) {
+    case SCAN_CLOSED:
+        return "there is nothing more";
+    case SCAN_OTHER_KIND:
+        return "the value is of another kind";
+    case SCAN_TRUNCATED:
+        return "the JSON document ends too early";
+    case SCAN_UNEXPECTED:
+        return "this character cannot stand here in JSON";
+    case SCAN_BAD_STRING:
+        return "a string has a control character, a wrong escape, half a surrogate pair, or U+0000";
+    case SCAN_NOT_UTF8:
+        return "a string is not UTF-8";
+    case SCAN_NUMBER_RANGE:
+        return "a number is out of range";
+    case SCAN_TOO_DEEP:
+        return "objects and arrays are nested too deep";
+    case SCAN_TOO_MANY:
+        return "an object has too many members";
+    case SCAN_DUPLICATE:
+        return "a member occurs twice in one object";
+    case SCAN_TRAILING:
+        return "something follows the JSON document";
+    case SCAN_TOO_LARGE:
+        return "the document is too large";
+    }
+    return "the document is refused";
+}
