@@ -1,0 +1,245 @@
+#include "core/decide.h"
+
+#include "core/audience.h"
+#include "core/triage.h"
+
+const char *cache_outcome_word(enum cache_outcome outcome) {
+    static const char *const words[] = {
+        [CACHE_OUTCOME_NONE] = "none",   [CACHE_OUTCOME_HIT] = "hit",   [CACHE_OUTCOME_NEGATIVE] = "negative",
+        [CACHE_OUTCOME_STALE] = "stale", [CACHE_OUTCOME_MISS] = "miss",
+    };
+    return words[outcome];
+}
+
+/* ---- the one place where a verdict is set ---- */
+
+static void conclude(struct decision *decision, enum reason reason) {
+    decision->reason = reason;
+    decision->verdict = reason_verdict(reason);
+}
+
+/* What a decision rests on, exchanged for something else. Takes over both references. */
+static void rest_on(struct decision *decision, struct fact *fact, struct identity *identity) {
+    fact_unref(decision->fact);
+    identity_unref(decision->identity);
+    decision->fact = fact;
+    decision->identity = identity;
+}
+
+/* ---- times ---- */
+
+/*
+ * Age counts on the monotonic clock from when the question was sent. A ttl of 0 is never fresh, also for a fact that another
+ * thread asked for after this one read the clock.
+ */
+static bool is_fresh(const struct decide *with, const struct fact *fact, int64_t ttl_ms) {
+    return ttl_ms > 0 && with->now_mono_ms - fact->asked_mono_ms < ttl_ms;
+}
+
+/*
+ * Refused from exp on (RFC 7519 section 4.1.4), and clockSkew does not prolong it: the provider that says active: true has
+ * looked at its own clock when it was asked, so the skew that a verifier of JWTs allows for is in that answer already. What is
+ * left is a fact in the cache, and that must never live past exp.
+ */
+static bool is_expired(const struct decide *with, const struct fact *fact) {
+    return fact->exp_unix_s != FACT_NO_TIME && with->now_unix_ms / 1000 >= fact->exp_unix_s;
+}
+
+/* nbf and iat are compared in the token's favour: a provider whose clock is ahead must not lock out whoever has just logged in. */
+static bool is_ahead(const struct decide *with, int64_t unix_s, int64_t clock_skew_s) {
+    return unix_s != FACT_NO_TIME && with->now_unix_ms / 1000 + clock_skew_s < unix_s;
+}
+
+static enum reason check_times(const struct decide *with, const struct fact *fact, int64_t clock_skew_s) {
+    if (is_expired(with, fact))
+        return REASON_EXPIRED;
+    if (is_ahead(with, fact->nbf_unix_s, clock_skew_s))
+        return REASON_NOT_YET_VALID;
+    if (is_ahead(with, fact->iat_unix_s, clock_skew_s))
+        return REASON_ISSUED_IN_FUTURE;
+    return REASON_OK;
+}
+
+/* ---- identity ---- */
+
+static const struct issuer_policy *issuer_of_decision(const struct decide *with, const struct decision *decision) {
+    return &with->policy->issuers[decision->issuer];
+}
+
+/* An identity that came with the fact from the cache will do if this policy made it: within a generation, triage sends a token
+   to one issuer only. Any other is as good as none, also for the audit log. */
+static void forget_foreign_identity(const struct decide *with, struct decision *decision) {
+    if (decision->identity == NULL || decision->identity->generation == with->policy->generation)
+        return;
+    identity_unref(decision->identity);
+    decision->identity = NULL;
+}
+
+/* Sees to it that the decision has the identity that this policy makes of its fact. Refusals are kept like users are. Returns 0,
+   or a negative errno. */
+static int identify(const struct decide *with, struct decision *decision) {
+    if (decision->identity != NULL)
+        return 0;
+    struct identity *identity;
+    const int r = identity_new(decision->fact, with->policy, issuer_of_decision(with, decision), NULL, &identity);
+    if (r != 0)
+        return r;
+    decision->identity = identity;
+    if (with->cache != NULL)
+        cache_attach(with->cache, decision->fact, identity);
+    return 0;
+}
+
+/* ---- the last steps, the same for a fact from the cache and from the provider ---- */
+
+static enum reason check_audiences(const struct decide *with, const struct text *asked, size_t n_asked,
+                                   struct decision *decision) {
+    decision->has_audiences = false;
+    decision->n_audiences = 0;
+    if (n_asked == 0)
+        return REASON_OK;
+    const size_t n_limited = n_asked < LIMIT_REVIEW_AUDIENCES ? n_asked : LIMIT_REVIEW_AUDIENCES;
+    decision->n_audiences = audience_grant(with->policy, decision->identity, asked, n_limited, decision->audiences);
+    decision->has_audiences = decision->n_audiences > 0;
+    /* Without knowing the API server's audiences the member is left out, which is documented to mean: good for those. The API
+       server itself then compares them with what was asked. */
+    const bool is_refused = !decision->has_audiences && with->policy->api_audiences.n_items > 0;
+    return is_refused ? REASON_AUDIENCE_NOT_ASKED : REASON_OK;
+}
+
+/* The fact is active and as young as it must be. Times first: they need no identity. */
+static void judge_active(const struct decide *with, const struct text *asked, size_t n_asked, struct decision *decision) {
+    enum reason reason = check_times(with, decision->fact, issuer_of_decision(with, decision)->clock_skew_s);
+    if (reason == REASON_OK && identify(with, decision) != 0)
+        reason = REASON_INTERNAL;
+    if (reason == REASON_OK)
+        reason = (enum reason)decision->identity->reason;
+    if (reason == REASON_OK)
+        reason = check_audiences(with, asked, n_asked, decision);
+    conclude(decision, reason);
+}
+
+static void judge(const struct decide *with, const struct text *asked, size_t n_asked, struct decision *decision) {
+    switch ((enum fact_answer)decision->fact->answer) {
+    case FACT_ACTIVE:
+        judge_active(with, asked, n_asked, decision);
+        return;
+    case FACT_INACTIVE:
+        conclude(decision, REASON_INACTIVE);
+        return;
+    case FACT_UNSUPPORTED_TOKEN_TYPE:
+        conclude(decision, REASON_UNSUPPORTED_TOKEN_TYPE);
+        return;
+    }
+    conclude(decision, REASON_INTERNAL);
+}
+
+/* ---- what the cache says ---- */
+
+/* Whether an active fact may serve without asking again. Returns 1, 0, or a negative errno. */
+static int may_serve(const struct decide *with, struct decision *decision) {
+    /* What has expired stays so, however old the fact is: no need to ask. */
+    if (is_expired(with, decision->fact))
+        return 1;
+    /* A tier is never longer than the issuer's ttl, so an older fact needs no identity to be stale. */
+    if (!is_fresh(with, decision->fact, issuer_of_decision(with, decision)->ttl_ms))
+        return 0;
+    const int r = identify(with, decision);
+    return r < 0 ? r : is_fresh(with, decision->fact, decision->identity->ttl_ms);
+}
+
+static enum decide_step decide_cached(const struct decide *with, const struct text *asked, size_t n_asked,
+                                      struct decision *decision) {
+    const bool is_active = decision->fact->answer == FACT_ACTIVE;
+    const int serves = is_active ? may_serve(with, decision)
+                                 : is_fresh(with, decision->fact, issuer_of_decision(with, decision)->negative_ttl_ms);
+    if (serves == 0) {
+        decision->cache = CACHE_OUTCOME_STALE;
+        rest_on(decision, NULL, NULL);
+        return DECIDE_ASK;
+    }
+    decision->cache = is_active ? CACHE_OUTCOME_HIT : CACHE_OUTCOME_NEGATIVE;
+    if (serves < 0)
+        conclude(decision, REASON_INTERNAL);
+    else
+        judge(with, asked, n_asked, decision);
+    return DECIDE_DONE;
+}
+
+/* ---- the road ---- */
+
+/* Triage and key. Returns REASON_OK, or the reason why nobody need be asked. */
+static enum reason find_issuer(const struct decide *with, struct decide_issuer (*issuer_of)(void *context, size_t issuer),
+                               void *context, struct text token, struct decision *decision) {
+    enum reason reason;
+    size_t issuer;
+    if (triage(with->policy, token, &issuer, &reason) != 0)
+        return REASON_INTERNAL;
+    if (reason != REASON_OK)
+        return reason;
+    decision->issuer = issuer;
+    const struct decide_issuer asked = issuer_of(context, issuer);
+    const struct text url = with->policy->issuers[issuer].url;
+    if (fact_key(with->digest, url, asked.endpoint, asked.client, token, decision->key) != 0)
+        return REASON_INTERNAL;
+    decision->has_key = true;
+    return REASON_OK;
+}
+
+enum decide_step decide_begin(const struct decide *with, struct decide_issuer (*issuer_of)(void *context, size_t issuer),
+                              void *context, struct text token, const struct text *asked, size_t n_asked,
+                              struct decision *decision) {
+    *decision = (struct decision){.issuer = DECISION_NO_ISSUER, .cache = CACHE_OUTCOME_NONE};
+    /* Whoever forgets to go on answers this, and never the ALLOW that a zero would be. */
+    conclude(decision, REASON_INTERNAL);
+    const enum reason reason = find_issuer(with, issuer_of, context, token, decision);
+    if (reason != REASON_OK) {
+        conclude(decision, reason);
+        return DECIDE_DONE;
+    }
+    if (cache_lookup(with->cache, decision->key, token, &decision->fact, &decision->identity) != 0) {
+        decision->cache = CACHE_OUTCOME_MISS;
+        return DECIDE_ASK;
+    }
+    forget_foreign_identity(with, decision);
+    return decide_cached(with, asked, n_asked, decision);
+}
+
+/* The identity that somebody who waited for the same answer has made of this very fact meanwhile, or NULL. */
+static struct identity *find_identity(const struct decide *with, const struct fact *fact) {
+    struct fact *cached;
+    struct identity *identity;
+    if (with->cache == NULL || cache_lookup(with->cache, fact->key, fact_token(fact), &cached, &identity) != 0)
+        return NULL;
+    const bool is_of_this = cached == fact;
+    fact_unref(cached);
+    if (is_of_this)
+        return identity;
+    identity_unref(identity);
+    return NULL;
+}
+
+void decide_fact(const struct decide *with, struct fact *fact, const struct text *asked, size_t n_asked,
+                 struct decision *decision) {
+    rest_on(decision, NULL, NULL);
+    /* An answer that was given to somebody else's question must not become this caller's identity. */
+    const bool is_of_this = !decision->has_key || memcmp(decision->key, fact->key, DIGEST_BYTES) == 0;
+    if (!is_of_this || decision->issuer >= with->policy->n_issuers) {
+        conclude(decision, REASON_INTERNAL);
+        return;
+    }
+    rest_on(decision, fact_ref(fact), find_identity(with, fact));
+    forget_foreign_identity(with, decision);
+    judge(with, asked, n_asked, decision);
+}
+
+void decide_unavailable(enum reason reason, struct decision *decision) {
+    rest_on(decision, NULL, NULL);
+    decision->has_audiences = false;
+    decision->n_audiences = 0;
+    conclude(decision, reason_verdict(reason) == VERDICT_UNAVAILABLE ? reason : REASON_INTERNAL);
+}
+
+void decision_deinit(struct decision *decision) {
+    rest_on(decision, NULL, NULL);
+}

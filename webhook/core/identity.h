@@ -1,0 +1,53 @@
+/*
+ * What a fact means under one configuration: a Kubernetes user, or the reason why there is none. A pure function of
+ * claims and issuer policy, so it is made once when the two meet and kept beside the fact; a new configuration makes a
+ * new one. Times, audiences asked for and revocations are no part of it: they are checked on every hit.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "core/fact.h"
+#include "core/policy.h"
+#include "core/reason.h"
+
+struct identity {
+    _Atomic uint32_t n_refs;
+    uint32_t generation; /* of the policy that made it */
+    uint16_t reason;     /* enum reason: REASON_OK, or why not */
+    uint16_t n_audiences;
+    uint32_t ttl_ms;       /* of this identity: the issuer's, or its tier's */
+    uint32_t n_user_bytes; /* JSON of status.user; 0 unless reason is REASON_OK */
+    uint32_t n_audience_bytes;
+    char bytes[]; /* the user's JSON; then the token's audiences that are among the issuer's, each followed by a zero byte */
+};
+
+/* A line of an explanation: a rule, whether it held, and what was seen. Written by identity_new() when asked to. */
+struct explanation {
+    void (*line)(struct explanation *explanation, const char *rule, bool held, const char *seen);
+};
+
+/*
+ * Applies claim rules, mapping and user rules, in this order: issuer, token type, binding (cnf), client, audience, subject,
+ * claimValidationRules, username, groups (overage, mapping, prefix, system: guard), uid, extra, userValidationRules.
+ *
+ * fact         must be FACT_ACTIVE
+ * explanation  told each rule as it is checked; NULL: nobody
+ *
+ * Returns 0 with *ret_identity (its reason may be a refusal), or -ENOMEM. Any thread.
+ */
+int identity_new(const struct fact *fact, const struct policy *policy, const struct issuer_policy *issuer,
+                 struct explanation *explanation, struct identity **ret_identity);
+
+struct identity *identity_ref(struct identity *identity);
+/* NULL is fine. Any thread. */
+void identity_unref(struct identity *identity);
+
+struct text identity_user(const struct identity *identity);
+
+/* The token's audiences that are among the issuer's, as many as fit into max. Returns how many. Borrowed. */
+size_t identity_audiences(const struct identity *identity, struct text *ret_audiences, size_t max);
+
+size_t identity_bytes(const struct identity *identity);

@@ -1,0 +1,77 @@
+/*
+ * What an admin decided: the part of the configuration that verdicts depend on, in the core's own terms. Plain data,
+ * immutable once built, owned by the snapshot that holds it. ops/config fills it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/text.h"
+
+struct claim_rule { /* claimValidationRules: the claim must be there and equal the value */
+    struct text claim, required_value;
+};
+
+enum user_rule_kind { USER_RULE_USERNAME_NOT_PREFIX, USER_RULE_GROUPS_NOT_PREFIX };
+
+struct user_rule { /* userValidationRules, on the mapped user */
+    enum user_rule_kind kind;
+    struct text value;
+};
+
+struct extra_mapping {
+    struct text key, claim;
+};
+
+struct group_rule { /* groupMapping.rules: provider group -> Kubernetes groups, before the prefix */
+    struct text group;
+    struct text_list to;
+};
+
+struct cache_tier { /* cache.tiers: members of any of these groups (after mapping) have a shorter ttl */
+    struct text_list groups;
+    int64_t ttl_ms;
+};
+
+struct issuer_policy {
+    struct text name; /* issuers[].name: metrics, audit */
+    struct text url;  /* issuer.url: iss must equal it */
+    struct text_list audiences;
+
+    bool takes_jwt, takes_opaque;
+    struct text opaque_prefix; /* empty: any opaque token */
+    bool any_client;           /* clientIDs absent */
+    struct text_list client_ids;
+
+    bool accept_absent_audience, accept_absent_token_type, accept_absent_groups;
+    bool absent_subject_is_client_id;
+
+    int64_t ttl_ms, negative_ttl_ms; /* of facts; monotonic */
+    const struct cache_tier *tiers;
+    size_t n_tiers;
+    int64_t clock_skew_s;
+
+    struct text username_claim, username_prefix;
+    struct text groups_claim, groups_prefix; /* claim empty: no groups are mapped */
+    struct text uid_claim;                   /* empty: no uid */
+    const struct extra_mapping *extra;
+    size_t n_extra;
+
+    const struct claim_rule *claim_rules;
+    size_t n_claim_rules;
+    const struct user_rule *user_rules; /* the system: guard is not among them: it is always on */
+    size_t n_user_rules;
+
+    bool drop_unmapped_groups;
+    const struct group_rule *group_rules;
+    size_t n_group_rules;
+};
+
+struct policy {
+    uint32_t generation;           /* of the configuration; 1 is the first */
+    struct text cluster;
+    struct text_list api_audiences; /* the API server's own; empty: not told */
+    const struct issuer_policy *issuers;
+    size_t n_issuers;
+};
