@@ -1,0 +1,93 @@
+#include "ops/audit_line.h"
+
+#include <time.h>
+
+#include "base/buffer.h"
+
+#define LAST_MS_OF_YEAR_9999 INT64_C(253402300799999)
+
+/* RFC 3339 in UTC. The calendar is asked once a second and thread: it costs more than the rest of the line. */
+static void append_time(struct buffer *line, int64_t unix_ms) {
+    static _Thread_local int64_t cached_s = -1;
+    static _Thread_local char cached[sizeof("2026-01-01T00:00:00")];
+    if (unix_ms < 0 || unix_ms > LAST_MS_OF_YEAR_9999)
+        unix_ms = 0; /* a clock that is this wrong says nothing; the line is still one */
+    const int64_t unix_s = unix_ms / 1000, ms = unix_ms % 1000;
+    if (unix_s != cached_s) {
+        const time_t time = unix_s;
+        struct tm tm = {0};
+        (void)gmtime_r(&time, &tm);
+        (void)strftime(cached, sizeof(cached), "%Y-%m-%dT%H:%M:%S", &tm);
+        cached_s = unix_s;
+    }
+    const char fraction[] = {'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10), 'Z'};
+    buffer_append(line, (struct text){.data = cached, .n_bytes = sizeof(cached) - 1});
+    buffer_append(line, (struct text){.data = fraction, .n_bytes = sizeof(fraction)});
+}
+
+static void append_request_id(struct buffer *line, uint64_t id) {
+    uint8_t bytes[sizeof(id)];
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(id >> (56 - 8 * i));
+    buffer_append_hex(line, bytes, sizeof(bytes));
+}
+
+/* A name of the configuration or of a certificate. An absent one is left out, key and all. */
+static void append_name(struct buffer *line, struct text key, struct text name) {
+    if (name.n_bytes == 0)
+        return;
+    if (name.n_bytes > LIMIT_AUDIT_NAME_BYTES)
+        name.n_bytes = LIMIT_AUDIT_NAME_BYTES;
+    buffer_append(line, key);
+    buffer_append_json_string(line, name);
+}
+
+static void append_before_user(struct buffer *line, const struct audit_record *record) {
+    buffer_append(line, TEXT("{\"time\":\""));
+    append_time(line, record->unix_ms);
+    buffer_append_char(line, '"');
+    append_name(line, TEXT(",\"cluster\":"), record->cluster);
+    buffer_append(line, TEXT(",\"requestID\":\""));
+    append_request_id(line, record->request_id);
+    buffer_append(line, TEXT("\",\"verdict\":\""));
+    buffer_append(line, text_of(verdict_word(record->verdict)));
+    buffer_append(line, TEXT("\",\"reason\":\""));
+    buffer_append(line, text_of(reason_word(record->reason)));
+    buffer_append_char(line, '"');
+    append_name(line, TEXT(",\"issuer\":"), record->issuer);
+    if (record->user.n_bytes > 0)
+        buffer_append(line, TEXT(",\"user\":"));
+}
+
+static void append_after_user(struct buffer *line, const struct audit_record *record) {
+    if (record->digest != NULL) {
+        buffer_append(line, TEXT(",\"credential\":\""));
+        buffer_append_hex(line, record->digest, 16);
+        buffer_append_char(line, '"');
+    }
+    buffer_append(line, TEXT(",\"cache\":\""));
+    buffer_append(line, text_of(cache_outcome_word(record->cache)));
+    buffer_append_char(line, '"');
+    if (record->provider_us >= 0) {
+        buffer_append(line, TEXT(",\"providerMicroseconds\":"));
+        buffer_append_i64(line, record->provider_us);
+    }
+    buffer_append(line, TEXT(",\"durationMicroseconds\":"));
+    buffer_append_i64(line, record->duration_us);
+    append_name(line, TEXT(",\"caller\":"), record->caller);
+    buffer_append(line, TEXT(",\"generation\":"));
+    buffer_append_u64(line, record->generation);
+    buffer_append(line, TEXT("}\n"));
+}
+
+void audit_line_format(const struct audit_record *record, struct audit_line *ret_line) {
+    struct buffer line;
+    buffer_init_fixed(&line, ret_line->memory, sizeof(ret_line->memory));
+    append_before_user(&line, record);
+    const size_t n_before = line.n_bytes;
+    append_after_user(&line, record);
+    ret_line->pieces[0] = (struct text){.data = line.data, .n_bytes = n_before};
+    ret_line->pieces[1] = record->user;
+    ret_line->pieces[2] = (struct text){.data = line.data + n_before, .n_bytes = line.n_bytes - n_before};
+    ret_line->n_bytes = line.n_bytes + record->user.n_bytes;
+}

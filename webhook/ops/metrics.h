@@ -1,0 +1,60 @@
+/*
+ * Counters, and their text for Prometheus (exposition format 0.0.4). docs/metrics.md lists each; a test holds the two
+ * together. Counting is wait-free from any thread.
+ */
+#pragma once
+
+#include "core/decide.h"
+#include "ops/audit.h"
+
+struct metrics;
+
+/* How a call to a provider ended. */
+enum call_outcome {
+    CALL_ACTIVE,
+    CALL_INACTIVE,
+    CALL_UNSUPPORTED,
+    CALL_UNREACHABLE,
+    CALL_TIMEOUT,
+    CALL_TLS,
+    CALL_ERROR,
+    CALL_THROTTLED,
+    CALL_INVALID_REPLY,
+    CALL_REJECTED, /* credentials */
+    CALL_MISCONFIGURED,
+    N_CALL_OUTCOMES
+};
+const char *call_outcome_word(enum call_outcome outcome);
+
+int metrics_new(struct metrics **ret_metrics);
+void metrics_free(struct metrics *metrics);
+
+/* A review was answered. duration_us from the request's arrival at the handler. */
+void metrics_review(struct metrics *metrics, enum verdict verdict, enum reason reason, enum cache_outcome cache,
+                    int64_t duration_us);
+
+/* A request that was no review was answered with this status (400, 404, ...). */
+void metrics_bad_request(struct metrics *metrics, int status);
+
+/* A caller's connection: TLS handshake done, handshake failed, connection closed. */
+void metrics_handshake(struct metrics *metrics, bool succeeded);
+void metrics_connections(struct metrics *metrics, int change);
+
+/* The row of an issuer, for the calls below: the same number for the same name as long as the process lives. At most 256
+   names; later ones share the last row, named "other". Takes a lock: at start and reload only. */
+size_t metrics_issuer(struct metrics *metrics, struct text name);
+
+void metrics_call_begin(struct metrics *metrics, size_t issuer);
+void metrics_call_end(struct metrics *metrics, size_t issuer, enum call_outcome outcome, int64_t duration_us);
+void metrics_flights_waiting(struct metrics *metrics, size_t issuer, int change);
+void metrics_discovery(struct metrics *metrics, size_t issuer, bool succeeded);
+
+void metrics_reload(struct metrics *metrics, bool succeeded, uint32_t generation, int64_t unix_ms);
+
+/* When a certificate that we present or trust ends. name: "authentication", "operations", "issuer:NAME". At most 64; unix_s
+   0: there is no such certificate any more. Takes a lock: at start and reload only. */
+void metrics_certificate_expiry(struct metrics *metrics, const char *name, int64_t unix_s);
+
+/* Appends all of it, with the cache's and the audit log's state of now. Any thread. */
+void metrics_render(struct metrics *metrics, struct cache *cache, struct audit *audit, const char *version,
+                    struct buffer *buffer);
