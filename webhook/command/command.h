@@ -1,0 +1,25 @@
+/*
+ * The commands of the program. Each returns its exit status: 0 good, 1 what was asked about is bad, 2 wrong use.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { EXIT_GOOD = 0, EXIT_BAD = 1, EXIT_USAGE = 2 };
+
+/* Serves until SIGTERM or SIGINT. */
+int command_serve(const char *config_path);
+
+/* Validates all that a start would; online: asks each provider as well. */
+int command_check(const char *config_path, bool online);
+
+struct explain_options {
+    const char *reply_path; /* "-": standard input */
+    const char *audience;   /* NULL: the review asks for none */
+    const char *issuer;     /* NULL: the only one */
+    int64_t at_unix_s;      /* the time to explain for */
+};
+
+/* Prints, rule by rule, what would come of an introspection reply. */
+int command_explain(const char *config_path, const struct explain_options *options);

@@ -1,0 +1,161 @@
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/version.h"
+#include "command/command.h"
+#include "net/server.h"
+
+/* After SIGTERM new connections are answered for this long at least: whoever routes to us needs a moment to hear of it. */
+#define DRAIN_LEAST_MS 2000
+#define DRAIN_TURN_MS 50
+
+struct serving {
+    const char *config_path;
+    int signals;
+    struct server *server;
+    struct watch *watch;
+    uint32_t generation; /* of the last snapshot that was tried */
+};
+
+static void say_warnings(const struct config *config) {
+    for (size_t i = 0; i < config->n_warnings; i++)
+        log_warning("config", "%s", config->warnings[i]);
+}
+
+/* The files of a new configuration are watched from now on. */
+static void watch_files(struct serving *serving, const struct config *config) {
+    struct watch *watch;
+    if (watch_new(serving->config_path, config, &watch) != 0)
+        return; /* no memory: the old list goes on */
+    watch_free(serving->watch);
+    serving->watch = watch;
+}
+
+static int start(struct serving *serving) {
+    struct error error = {""};
+    struct snapshot *snapshot;
+    if (snapshot_load(serving->config_path, ++serving->generation, &snapshot, &error) != 0) {
+        log_error("config", "%s", error.text);
+        return EXIT_BAD;
+    }
+    const struct config *config = snapshot->config;
+    log_configure(config->log_level, config->log_format);
+    const int r = server_start(snapshot, &serving->server, &error);
+    if (r == 0) {
+        say_warnings(config);
+        watch_files(serving, config);
+        log_info("serve", "kube-introspect %s answers at %s:%s, configuration %s", version_string(), config->authentication.host,
+                 config->authentication.port, config->path);
+    } else {
+        log_error("serve", "%s", error.text);
+    }
+    snapshot_unref(snapshot);
+    return r == 0 ? EXIT_GOOD : EXIT_BAD;
+}
+
+/* Loads all anew; whatever is wrong leaves everything as it was. */
+static void reload(struct serving *serving, const char *cause) {
+    struct error error = {""};
+    struct snapshot *snapshot;
+    if (snapshot_load(serving->config_path, ++serving->generation, &snapshot, &error) != 0) {
+        server_reload_failed(serving->server);
+        log_error("reload", "%s; the configuration before it stays in use", error.text);
+        return;
+    }
+    if (server_reload(serving->server, snapshot, &error) == 0) {
+        const struct config *config = snapshot->config;
+        log_configure(config->log_level, config->log_format);
+        say_warnings(config);
+        watch_files(serving, config);
+        log_info("reload", "%s: generation %u is in use", cause, serving->generation);
+    } else {
+        server_reload_failed(serving->server);
+        log_error("reload", "%s; the configuration before it stays in use", error.text);
+    }
+    snapshot_unref(snapshot);
+}
+
+/* ---- signals ---- */
+
+static int block_signals(void) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN); /* h2o writes to sockets whose reader has gone */
+    return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* The next signal that came, waiting for it at most so long; 0: none. */
+static int next_signal(int signals, int timeout_ms) {
+    struct pollfd poll_signals = {.fd = signals, .events = POLLIN};
+    struct signalfd_siginfo info;
+    if (poll(&poll_signals, 1, timeout_ms) <= 0 || read(signals, &info, sizeof(info)) != sizeof(info))
+        return 0;
+    return (int)info.ssi_signo;
+}
+
+static void serve(struct serving *serving) {
+    for (;;) {
+        const int got = next_signal(serving->signals, LIMIT_WATCH_INTERVAL_MS);
+        if (got == SIGTERM || got == SIGINT)
+            return;
+        if (got == SIGHUP) {
+            server_reopen_logs(serving->server);
+            reload(serving, "SIGHUP");
+        } else if (watch_changed(serving->watch)) {
+            reload(serving, "a file changed");
+        }
+    }
+}
+
+/* Keeps answering until the callers have gone elsewhere; a second signal, or the limit, ends it at once. */
+static void drain(const struct serving *serving) {
+    const int64_t start_ms = clock_mono_ms(&clock_system);
+    log_info("serve", "stopping: not ready any more, answering what still comes");
+    server_drain(serving->server);
+    for (;;) {
+        const int64_t passed_ms = clock_mono_ms(&clock_system) - start_ms;
+        if (passed_ms >= LIMIT_DRAIN_MS || (passed_ms >= DRAIN_LEAST_MS && server_is_drained(serving->server)))
+            break;
+        const int got = next_signal(serving->signals, DRAIN_TURN_MS);
+        if (got == SIGTERM || got == SIGINT)
+            break;
+    }
+    log_info("serve", "stopped after %lld ms", (long long)(clock_mono_ms(&clock_system) - start_ms));
+}
+
+/* A core file would hold tokens and client secrets. */
+static void forbid_core_files(void) {
+    const struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+}
+
+int command_serve(const char *config_path) {
+    forbid_core_files();
+    struct serving serving = {.config_path = config_path, .signals = block_signals()};
+    if (serving.signals < 0) {
+        log_error("serve", "signalfd: %s", strerror(errno));
+        return EXIT_BAD;
+    }
+    const int status = start(&serving);
+    if (status == EXIT_GOOD) {
+        serve(&serving);
+        drain(&serving);
+        server_stop(serving.server);
+    }
+    watch_free(serving.watch);
+    close(serving.signals);
+    return status;
+}

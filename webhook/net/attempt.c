@@ -1,0 +1,252 @@
+#include "net/attempt.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "net/reply.h"
+
+_Static_assert(INTROSPECTION_NO_TIME == FACT_NO_TIME, "a reply's absent time is a fact's absent time");
+
+static const struct config_introspection *config_of(const struct lane *lane) {
+    return &lane->provider->snapshot->config->introspection[lane->provider->issuer];
+}
+
+static enum client_method method_of(const struct lane *lane) {
+    return config_of(lane)->method;
+}
+
+/* ---- asking ---- */
+
+static struct text secret_of(const struct lane *lane, const struct flight *flight) {
+    const struct snapshot_introspection *const files = &lane->provider->snapshot->introspection[lane->provider->issuer];
+    return method_of(lane) == CLIENT_SECRET_POST ? secret_text(files->client_secrets[flight->secret]) : (struct text){0};
+}
+
+/* Room is made first, so that no smaller allocation with the token's beginning is left behind. */
+static int write_request(const struct lane *lane, const struct flight *flight, struct buffer *request) {
+    const struct text token = flight_token(flight);
+    const struct text id =
+        method_of(lane) == CLIENT_SECRET_BASIC ? (struct text){0} : text_of(config_of(lane)->client_id);
+    const struct text secret = secret_of(lane, flight);
+    const int r = buffer_reserve(request, introspection_request_bytes(token, id, secret));
+    if (r != 0)
+        return r;
+    introspection_request_encode(token, id, secret, request);
+    return request->error;
+}
+
+static int ask(struct lane *lane, struct flight *flight, struct call *call) {
+    const int r = write_request(lane, flight, &call->request);
+    if (r != 0)
+        return r;
+    struct curl_slist *const headers = lane->headers[method_of(lane) == CLIENT_SECRET_BASIC ? flight->secret : 0];
+    const char *const endpoint = atomic_load_explicit(&lane->provider->endpoint, memory_order_acquire);
+    call->owner = flight;
+    flight->tried_secrets |= 1U << flight->secret;
+    const int begun = call_begin_post(call, lane->lanes->multi, endpoint, headers, clock_mono_ms(lane->lanes->clock));
+    if (begun != 0)
+        return begun;
+    if (flight->called_us == 0)
+        flight->called_us = call->begun_us;
+    flight->call = call;
+    metrics_call_begin(lane->lanes->metrics, lane->provider->metrics_row);
+    return 0;
+}
+
+/* ---- the end of a flight ---- */
+
+static void keep(struct lane *lane, struct call *call) {
+    call->next = lane->idle;
+    lane->idle = call;
+}
+
+static void leave(struct lane *lane, struct flight *flight) {
+    if (flight->state == FLIGHT_WAITING) {
+        flight_list_remove(&lane->waiting, flight);
+        metrics_flights_waiting(lane->lanes->metrics, lane->provider->metrics_row, -1);
+    } else {
+        flight_list_remove(&lane->calling, flight);
+    }
+}
+
+void attempt_fail(struct lane *lane, struct flight *flight, enum reason reason) {
+    leave(lane, flight);
+    flight_table_remove(&lane->lanes->flights, flight);
+    flight_deliver(flight, reason, NULL);
+    flight_free(flight);
+}
+
+/* The answer is in the cache before anybody hears of it. */
+static void land(struct lane *lane, struct flight *flight, struct fact *fact) {
+    struct lanes *const lanes = lane->lanes;
+    cache_insert(lanes->cache, fact);
+    leave(lane, flight);
+    flight_deliver(flight, REASON_OK, fact);
+    flight_land(flight, fact, clock_mono_ms(lanes->clock));
+    flight_list_append(&lanes->landed, flight);
+}
+
+static int fact_of(const struct flight *flight, const struct call *call, const struct reply *reply, struct fact **ret_fact) {
+    const struct text claims = buffer_text(&reply->introspection.claims);
+    const struct fact_source source = {
+        .answer = reply->answer,
+        .key = flight->key,
+        .asked_mono_ms = call->begun_mono_ms,
+        .exp_unix_s = reply->introspection.exp_unix_s,
+        .nbf_unix_s = reply->introspection.nbf_unix_s,
+        .iat_unix_s = reply->introspection.iat_unix_s,
+        .token = flight_token(flight),
+        .claims = claims.n_bytes == 0 ? TEXT("{}") : claims,
+    };
+    return fact_new(&source, ret_fact);
+}
+
+/* ---- what to tell the admin ---- */
+
+static void report_rejected(struct lane *lane, const struct flight *flight, long status) {
+    const struct config_introspection *const config = config_of(lane);
+    if (config->method == CLIENT_TLS)
+        lane_report(lane, REASON_CLIENT_CREDENTIALS_REJECTED,
+                    "the provider rejects our client certificate (HTTP %ld): check client.id and renew %s", status,
+                    config->cert_file);
+    else
+        lane_report(lane, REASON_CLIENT_CREDENTIALS_REJECTED,
+                    "the provider rejects our client credentials (HTTP %ld, %s tried): check client.id and put the "
+                    "client's present secret into %s",
+                    status, flight->tried_secrets == 1 ? "the one line" : "both lines", config->secret_file);
+}
+
+static void report(struct lane *lane, const struct flight *flight, const struct call_result *result,
+                   const struct reply *reply) {
+    char room[256];
+    switch (reply->reason) {
+    case REASON_CLIENT_CREDENTIALS_REJECTED:
+        report_rejected(lane, flight, result->status);
+        return;
+    case REASON_PROVIDER_REPLY_INVALID:
+        lane_report(lane, reply->reason, "the introspection endpoint's reply is no valid introspection reply (%s)",
+                    reply_describe(result, room, sizeof(room)));
+        return;
+    case REASON_PROVIDER_MISCONFIGURED:
+        lane_report(lane, reply->reason,
+                    "the introspection endpoint refuses the request itself (%s): check introspection.endpoint and client",
+                    reply_describe(result, room, sizeof(room)));
+        return;
+    default:
+        lane_report(lane, reply->reason, "introspection failed: %s", reply_describe(result, room, sizeof(room)));
+    }
+}
+
+/* ---- the reply ---- */
+
+/* The lowest line that this flight has not tried; SIZE_MAX: none. */
+static size_t untried_secret(const struct lane *lane, const struct flight *flight) {
+    for (size_t i = 0; i < lane->n_secrets; i++) {
+        if ((flight->tried_secrets & (1U << i)) == 0)
+            return i;
+    }
+    return SIZE_MAX;
+}
+
+/* Whether the reply calls for another question, and it has been put. */
+static bool ask_again(struct lane *lane, struct flight *flight, struct call *call, const struct call_result *result,
+                      const struct reply *reply) {
+    if (reply_is_stale_connection(result) && !flight->has_retried) {
+        flight->has_retried = true;
+        call_use_fresh_connection(call);
+        return ask(lane, flight, call) == 0;
+    }
+    const size_t secret = untried_secret(lane, flight);
+    if (reply->reason == REASON_CLIENT_CREDENTIALS_REJECTED && secret != SIZE_MAX) {
+        flight->secret = secret;
+        return ask(lane, flight, call) == 0;
+    }
+    return false;
+}
+
+static void prefer_secret(struct lane *lane, const struct flight *flight) {
+    if (lane->preferred_secret == flight->secret)
+        return;
+    lane_report(lane, REASON_CLIENT_CREDENTIALS_REJECTED,
+                "the provider takes line %zu of %s and rejects line %zu", flight->secret + 1, config_of(lane)->secret_file,
+                lane->preferred_secret + 1);
+    lane->preferred_secret = flight->secret;
+}
+
+static void conclude(struct lane *lane, struct flight *flight, const struct call *call, const struct call_result *result,
+                     const struct reply *reply) {
+    struct fact *fact;
+    if (reply->reason != REASON_OK) {
+        report(lane, flight, result, reply);
+        if (result->status == 404 || result->status == 405)
+            discover_hurry(lane);
+        attempt_fail(lane, flight, reply->reason);
+    } else if (fact_of(flight, call, reply, &fact) != 0) {
+        lane_report(lane, REASON_INTERNAL, "out of memory for an answer");
+        attempt_fail(lane, flight, REASON_INTERNAL);
+    } else {
+        prefer_secret(lane, flight);
+        land(lane, flight, fact);
+        fact_unref(fact);
+    }
+}
+
+static void on_done(struct call *call, CURLcode code) {
+    struct flight *const flight = call->owner;
+    struct lane *const lane = flight->provider->lane;
+    flight->call = NULL;
+    struct call_result result;
+    call_result(call, code, &result);
+    struct reply reply;
+    reply_read(&result, &reply);
+    metrics_call_end(lane->lanes->metrics, lane->provider->metrics_row, reply.outcome, clock_mono_us() - call->begun_us);
+    if (!ask_again(lane, flight, call, &result, &reply)) {
+        conclude(lane, flight, call, &result, &reply);
+        keep(lane, call);
+    }
+    reply_deinit(&reply);
+    attempt_start_waiting(lane);
+}
+
+/* ---- places ---- */
+
+static struct call *take_call(struct lane *lane) {
+    struct call *call = lane->idle;
+    if (call != NULL) {
+        lane->idle = call->next;
+        return call;
+    }
+    if (call_new(lane->provider->snapshot, lane->provider->issuer, &call) != 0)
+        return NULL;
+    call->done = on_done;
+    return call;
+}
+
+static void start(struct lane *lane, struct flight *flight) {
+    leave(lane, flight);
+    flight->state = FLIGHT_CALLING;
+    flight_list_append(&lane->calling, flight);
+    flight->secret = lane->preferred_secret;
+    struct call *const call = take_call(lane);
+    if (call != NULL && ask(lane, flight, call) == 0)
+        return;
+    if (call != NULL)
+        keep(lane, call);
+    lane_report(lane, REASON_INTERNAL, "out of memory for a call");
+    attempt_fail(lane, flight, REASON_INTERNAL);
+}
+
+void attempt_start_waiting(struct lane *lane) {
+    if (atomic_load_explicit(&lane->provider->endpoint, memory_order_acquire) == NULL)
+        return;
+    while (lane->waiting.first != NULL && lane->calling.n_flights < lane->max_calling)
+        start(lane, lane->waiting.first);
+}
+
+void attempt_abandon(struct lane *lane, struct flight *flight) {
+    struct call *const call = flight->call;
+    call_abandon(call, lane->lanes->multi);
+    metrics_call_end(lane->lanes->metrics, lane->provider->metrics_row, CALL_TIMEOUT, clock_mono_us() - call->begun_us);
+    keep(lane, call);
+    attempt_fail(lane, flight, REASON_DEADLINE_EXCEEDED);
+}

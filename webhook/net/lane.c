@@ -1,0 +1,316 @@
+#include "net/lane.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/attempt.h"
+#include "wire/introspection.h"
+
+/* ---- made and freed ---- */
+
+static int add_header(struct curl_slist **list, const char *line) {
+    struct curl_slist *const longer = curl_slist_append(*list, line);
+    if (longer == NULL)
+        return -ENOMEM;
+    *list = longer;
+    return 0;
+}
+
+/* Takes "Authorization: Basic ..." to the list and wipes its own copy. */
+static int add_authorization(struct curl_slist **list, struct text client_id, struct text secret) {
+    struct buffer line;
+    buffer_init(&line, LIMIT_INTROSPECTION_REQUEST_BYTES);
+    /* Form-encoding triples at most, base64 adds a third. */
+    int r = buffer_reserve(&line, 64 + 4 * (client_id.n_bytes + secret.n_bytes));
+    if (r == 0) {
+        buffer_append(&line, TEXT("Authorization: "));
+        r = introspection_basic_encode(client_id, secret, &line);
+    }
+    if (r == 0) {
+        buffer_append_char(&line, '\0');
+        r = line.error;
+    }
+    if (r == 0)
+        r = add_header(list, line.data);
+    buffer_deinit_secret(&line);
+    return r;
+}
+
+/* Made once, so that a call does not. */
+static int make_headers(struct lane *lane, const struct config_introspection *config,
+                        const struct snapshot_introspection *files) {
+    lane->n_secrets = config->method == CLIENT_TLS ? 1 : files->n_client_secrets;
+    const size_t n_lists = config->method == CLIENT_SECRET_BASIC ? lane->n_secrets : 1;
+    for (size_t i = 0; i < n_lists; i++) {
+        int r = add_header(&lane->headers[i], "Accept: application/json");
+        if (r == 0) /* or libcurl holds a larger body back and waits for 100 Continue */
+            r = add_header(&lane->headers[i], "Expect:");
+        if (r == 0 && config->method == CLIENT_SECRET_BASIC)
+            r = add_authorization(&lane->headers[i], text_of(config->client_id), secret_text(files->client_secrets[i]));
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
+int lane_new(struct provider *provider, struct provider *previous, struct lane **ret_lane) {
+    struct lane *const lane = calloc(1, sizeof(*lane));
+    if (lane == NULL)
+        return -ENOMEM;
+    const struct config_introspection *const config = &provider->snapshot->config->introspection[provider->issuer];
+    lane->provider = provider;
+    lane->max_calling = config->max_concurrent < LIMIT_CONCURRENT_CALLS ? config->max_concurrent : LIMIT_CONCURRENT_CALLS;
+    int r = discover_init(&lane->discover, provider, previous);
+    if (r == 0)
+        r = make_headers(lane, config, &provider->snapshot->introspection[provider->issuer]);
+    if (r != 0) {
+        lane_free(lane);
+        return r;
+    }
+    *ret_lane = lane;
+    return 0;
+}
+
+static void free_headers(struct curl_slist *list) {
+    for (struct curl_slist *item = list; item != NULL; item = item->next)
+        secret_wipe(item->data, strlen(item->data));
+    curl_slist_free_all(list);
+}
+
+void lane_free(struct lane *lane) {
+    if (lane == NULL)
+        return;
+    for (size_t i = 0; i < LIMIT_CLIENT_SECRETS; i++)
+        free_headers(lane->headers[i]);
+    discover_deinit(&lane->discover);
+    free(lane);
+}
+
+/* ---- reports ---- */
+
+struct text lane_name(const struct lane *lane) {
+    return lane->provider->snapshot->config->policy.issuers[lane->provider->issuer].name;
+}
+
+void lane_report(struct lane *lane, enum reason kind, const char *format, ...) {
+    uint64_t n_held_back;
+    if (!trouble_is_due(&lane->trouble, kind, clock_mono_ms(lane->lanes->clock), &n_held_back))
+        return;
+    char text[LIMIT_ERROR_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    if (n_held_back == 0)
+        log_warning("provider", "issuer %.*s: %s", LANE_NAME(lane), text);
+    else
+        log_warning("provider", "issuer %.*s: %s (and %llu more times since this was last logged)", LANE_NAME(lane), text,
+                    (unsigned long long)n_held_back);
+}
+
+/* ---- the list ---- */
+
+static bool is_endpoint_known(const struct lane *lane) {
+    return atomic_load_explicit(&lane->provider->endpoint, memory_order_acquire) != NULL;
+}
+
+/* libcurl's pool keeps a connection for every place, and one for discovery. */
+static void size_pool(struct lanes *lanes) {
+    size_t n_connections = 0;
+    for (const struct lane *lane = lanes->first; lane != NULL; lane = lane->next)
+        n_connections += lane->max_calling + 1;
+    curl_multi_setopt(lanes->multi, CURLMOPT_MAXCONNECTS, (long)n_connections);
+}
+
+struct lane *lanes_adopt(struct lanes *lanes, struct provider *provider) {
+    struct lane *const lane = provider->lane;
+    if (lane->lanes != NULL)
+        return lane;
+    provider_ref(provider);
+    lane->lanes = lanes;
+    lane->next = lanes->first;
+    lanes->first = lane;
+    size_pool(lanes);
+    return lane;
+}
+
+static bool is_needed(const struct lane *lane) {
+    return lane->is_configured || lane->waiting.first != NULL || lane->calling.first != NULL ||
+           lane->discover.call != NULL;
+}
+
+static void let_go(struct lane *lane) {
+    while (lane->idle != NULL) {
+        struct call *const call = lane->idle;
+        lane->idle = call->next;
+        call_free(call);
+    }
+    lane->lanes = NULL;
+    lane->next = NULL;
+    provider_unref(lane->provider);
+}
+
+static void let_unneeded_go(struct lanes *lanes) {
+    bool has_changed = false;
+    for (struct lane **link = &lanes->first; *link != NULL;) {
+        struct lane *const lane = *link;
+        if (is_needed(lane)) {
+            link = &lane->next;
+            continue;
+        }
+        *link = lane->next;
+        let_go(lane);
+        has_changed = true;
+    }
+    if (has_changed)
+        size_pool(lanes);
+}
+
+void lanes_configure(struct lanes *lanes, struct provider *const *providers, size_t n_providers) {
+    for (struct lane *lane = lanes->first; lane != NULL; lane = lane->next)
+        lane->is_configured = false;
+    for (size_t i = 0; i < n_providers; i++)
+        lanes_adopt(lanes, providers[i])->is_configured = true;
+}
+
+/* ---- flights come in ---- */
+
+static void refuse(struct lane *lane, struct flight *flight, enum reason reason) {
+    if (reason == REASON_OVERLOADED)
+        lane_report(lane, reason, "too many tokens or callers wait for the provider: it is slower than they come");
+    flight_deliver(flight, reason, NULL);
+    flight_free(flight);
+}
+
+static void enter(struct lanes *lanes, struct lane *lane, struct flight *flight) {
+    if (discover_has_failed(lane, clock_mono_ms(lanes->clock)))
+        return refuse(lane, flight, REASON_DISCOVERY_FAILED);
+    if (lane->waiting.n_flights >= LIMIT_FLIGHTS_WAITING)
+        return refuse(lane, flight, REASON_OVERLOADED);
+    flight->state = FLIGHT_WAITING;
+    flight_list_append(&lane->waiting, flight);
+    flight_table_insert(&lanes->flights, flight);
+    metrics_flights_waiting(lanes->metrics, lane->provider->metrics_row, 1);
+    if (flight->earliest_mono_ms < lanes->expire_mono_ms)
+        lanes->expire_mono_ms = flight->earliest_mono_ms;
+    attempt_start_waiting(lane);
+}
+
+static void join(struct lanes *lanes, struct lane *lane, struct flight *under_way, struct flight *flight) {
+    if (under_way->n_tickets + flight->n_tickets > LIMIT_TICKETS_PER_FLIGHT)
+        return refuse(lane, flight, REASON_OVERLOADED);
+    if (flight->earliest_mono_ms < lanes->expire_mono_ms)
+        lanes->expire_mono_ms = flight->earliest_mono_ms;
+    flight_join(under_way, flight);
+    flight_free(flight);
+}
+
+static void forget(struct lanes *lanes, struct flight *landed) {
+    flight_table_remove(&lanes->flights, landed);
+    flight_list_remove(&lanes->landed, landed);
+    flight_free(landed);
+}
+
+void lanes_accept(struct lanes *lanes, struct flight *flight) {
+    struct lane *const lane = lanes_adopt(lanes, flight->provider);
+    flight_expire(flight, clock_mono_ms(lanes->clock), REASON_DEADLINE_EXCEEDED);
+    if (flight->n_tickets == 0)
+        return flight_free(flight);
+    struct flight *const other = flight_table_lookup(&lanes->flights, flight);
+    if (other == NULL)
+        return enter(lanes, lane, flight);
+    if (other->state != FLIGHT_LANDED)
+        return join(lanes, lane, other, flight);
+    /* Asked before the answer came, so it would have joined had it been seen in time. Asked after: it has seen the answer in
+       the cache and wants a newer one. */
+    if (flight->asked_mono_ms <= other->landed_mono_ms) {
+        flight_deliver(flight, REASON_OK, other->fact);
+        return flight_free(flight);
+    }
+    forget(lanes, other);
+    enter(lanes, lane, flight);
+}
+
+void lanes_forget_landed(struct lanes *lanes) {
+    while (lanes->landed.first != NULL)
+        forget(lanes, lanes->landed.first);
+}
+
+/* ---- time passes ---- */
+
+static void expire_list(struct lane *lane, struct flight_list *list, enum reason reason, int64_t now_mono_ms) {
+    for (struct flight *flight = list->first, *next; flight != NULL; flight = next) {
+        next = flight->next;
+        flight_expire(flight, now_mono_ms, reason);
+        if (flight->earliest_mono_ms < lane->lanes->expire_mono_ms)
+            lane->lanes->expire_mono_ms = flight->earliest_mono_ms;
+        if (flight->n_tickets > 0)
+            continue;
+        if (flight->state == FLIGHT_CALLING)
+            attempt_abandon(lane, flight);
+        else
+            attempt_fail(lane, flight, reason);
+    }
+}
+
+static void expire(struct lanes *lanes, int64_t now_mono_ms) {
+    if (now_mono_ms < lanes->expire_mono_ms || now_mono_ms - lanes->expired_mono_ms < LIMIT_EXPIRY_INTERVAL_MS)
+        return;
+    lanes->expire_mono_ms = INT64_MAX;
+    lanes->expired_mono_ms = now_mono_ms;
+    for (struct lane *lane = lanes->first; lane != NULL; lane = lane->next) {
+        expire_list(lane, &lane->calling, REASON_DEADLINE_EXCEEDED, now_mono_ms);
+        expire_list(lane, &lane->waiting, is_endpoint_known(lane) ? REASON_DEADLINE_EXCEEDED : REASON_DISCOVERY_FAILED,
+                    now_mono_ms);
+        attempt_start_waiting(lane);
+    }
+}
+
+void lanes_turn(struct lanes *lanes, int64_t now_mono_ms) {
+    for (struct lane *lane = lanes->first; lane != NULL; lane = lane->next)
+        discover_turn(lane, now_mono_ms);
+    expire(lanes, now_mono_ms);
+    let_unneeded_go(lanes);
+}
+
+int64_t lanes_due(const struct lanes *lanes) {
+    int64_t due = lanes->expire_mono_ms;
+    if (due < lanes->expired_mono_ms + LIMIT_EXPIRY_INTERVAL_MS)
+        due = lanes->expired_mono_ms + LIMIT_EXPIRY_INTERVAL_MS;
+    for (const struct lane *lane = lanes->first; lane != NULL; lane = lane->next) {
+        const int64_t discovery_due = discover_due(lane);
+        if (discovery_due < due)
+            due = discovery_due;
+    }
+    return due;
+}
+
+void lane_discovered(struct lane *lane) {
+    attempt_start_waiting(lane);
+    while (!is_endpoint_known(lane) && lane->waiting.first != NULL)
+        attempt_fail(lane, lane->waiting.first, REASON_DISCOVERY_FAILED);
+}
+
+/* ---- the end ---- */
+
+static void stop(struct lane *lane) {
+    discover_stop(lane);
+    while (lane->calling.first != NULL) {
+        flight_deliver(lane->calling.first, REASON_STOPPING, NULL);
+        attempt_abandon(lane, lane->calling.first);
+    }
+    while (lane->waiting.first != NULL)
+        attempt_fail(lane, lane->waiting.first, REASON_STOPPING);
+    lane->is_configured = false;
+}
+
+void lanes_stop(struct lanes *lanes) {
+    for (struct lane *lane = lanes->first; lane != NULL; lane = lane->next)
+        stop(lane);
+    lanes_forget_landed(lanes);
+    let_unneeded_go(lanes);
+}

@@ -1,0 +1,281 @@
+#include "net/loop.h"
+
+#include <errno.h>
+#include <sys/random.h>
+
+#include "net/authenticate.h"
+#include "net/connection.h"
+#include "net/operations.h"
+
+#define SLOT_NONE UINT32_MAX
+/* How long the loop sleeps at most, so that /livez can tell a sleeping loop from one that hangs. */
+#define TURN_MS 250
+/* A drained connection is closed when it was idle for this long: a request that is on its way then has arrived. */
+#define DRAIN_IDLE_MS 2000
+
+/* ---- requests that wait ---- */
+
+static int grow_slots(struct loop *loop) {
+    const uint32_t n = loop->n_slots == 0 ? 256 : loop->n_slots * 2;
+    if (n > LIMIT_PARKED_PER_LOOP)
+        return -ENOSPC;
+    struct loop_slot *slots = realloc(loop->slots, n * sizeof(*slots));
+    if (slots == NULL)
+        return -ENOMEM;
+    for (uint32_t i = loop->n_slots; i < n; i++)
+        slots[i] = (struct loop_slot){.next_free = i + 1 < n ? i + 1 : SLOT_NONE};
+    loop->first_free = loop->n_slots;
+    loop->slots = slots;
+    loop->n_slots = n;
+    return 0;
+}
+
+int loop_park(struct loop *loop, void *request, uint32_t *ret_slot, uint32_t *ret_generation) {
+    if (loop->first_free == SLOT_NONE) {
+        const int r = grow_slots(loop);
+        if (r != 0)
+            return r;
+    }
+    const uint32_t at = loop->first_free;
+    struct loop_slot *slot = &loop->slots[at];
+    loop->first_free = slot->next_free;
+    slot->parked = request;
+    *ret_slot = at;
+    *ret_generation = slot->generation;
+    return 0;
+}
+
+void *loop_parked(struct loop *loop, uint32_t slot, uint32_t generation) {
+    return loop->slots[slot].generation == generation ? loop->slots[slot].parked : NULL;
+}
+
+void loop_unpark(struct loop *loop, uint32_t slot) {
+    loop->slots[slot].parked = NULL;
+    loop->slots[slot].generation++;
+    loop->slots[slot].next_free = loop->first_free;
+    loop->first_free = slot;
+}
+
+/* ---- messages ---- */
+
+static void on_messages(h2o_multithread_receiver_t *inbox, h2o_linklist_t *messages) {
+    struct loop *loop = H2O_STRUCT_FROM_MEMBER(struct loop, inbox, inbox);
+    while (!h2o_linklist_is_empty(messages)) {
+        struct loop_message *message = H2O_STRUCT_FROM_MEMBER(struct loop_message, link.link, messages->next);
+        h2o_linklist_unlink(&message->link.link);
+        message->handle(loop, message);
+    }
+}
+
+void loop_send(struct loop *loop, struct loop_message *message) {
+    message->link = (h2o_multithread_message_t){{NULL}};
+    h2o_multithread_send_message(&loop->inbox, &message->link);
+}
+
+struct socket_message {
+    struct loop_message message;
+    int fd;
+};
+
+static void handle_socket(struct loop *loop, struct loop_message *message) {
+    const int fd = ((struct socket_message *)message)->fd;
+    free(message);
+    connection_accept(loop, fd);
+}
+
+int loop_take_socket(struct loop *loop, int fd) {
+    struct socket_message *message = calloc(1, sizeof(*message));
+    if (message == NULL)
+        return -ENOMEM;
+    message->message.handle = handle_socket;
+    message->fd = fd;
+    /* Counted here, not on arrival: the acceptor chooses the least loaded loop by this number. */
+    atomic_fetch_add_explicit(&loop->n_connections, 1, memory_order_relaxed);
+    loop_send(loop, &message->message);
+    return 0;
+}
+
+/* Takes the reference over. New connections handshake by its TLS context, requests are decided by its policy. */
+static void use_runtime(struct loop *loop, struct runtime *runtime) {
+    runtime_unref(loop->runtime);
+    loop->runtime = runtime;
+    loop->accept.ssl_ctx = loop->role == LOOP_AUTHENTICATION ? runtime->authentication_tls : runtime->operations_tls;
+}
+
+struct runtime_message {
+    struct loop_message message;
+    struct runtime *runtime;
+};
+
+static void handle_runtime(struct loop *loop, struct loop_message *message) {
+    use_runtime(loop, ((struct runtime_message *)message)->runtime);
+    free(message);
+}
+
+int loop_use_runtime(struct loop *loop, struct runtime *runtime) {
+    struct runtime_message *message = calloc(1, sizeof(*message));
+    if (message == NULL)
+        return -ENOMEM;
+    message->message.handle = handle_runtime;
+    message->runtime = runtime_ref(runtime);
+    loop_send(loop, &message->message);
+    return 0;
+}
+
+static void handle_drain(struct loop *loop, struct loop_message *message) {
+    free(message);
+    if (loop->is_draining)
+        return;
+    loop->is_draining = true;
+    loop->drain_mono_ms = clock_mono_ms(loop->services->clock);
+    h2o_context_request_shutdown(&loop->context);
+}
+
+int loop_drain(struct loop *loop) {
+    struct loop_message *message = calloc(1, sizeof(*message));
+    if (message == NULL)
+        return -ENOMEM;
+    message->handle = handle_drain;
+    loop_send(loop, message);
+    return 0;
+}
+
+static void handle_stop(struct loop *loop, struct loop_message *message) {
+    (void)message; /* the stopping thread's own */
+    loop->is_stopping = true;
+}
+
+/* ---- the thread ---- */
+
+static void set_up_h2o(struct loop *loop) {
+    h2o_config_init(&loop->config);
+    loop->config.server_name = h2o_iovec_init(H2O_STRLIT("kube-introspect"));
+    loop->config.max_request_entity_size = LIMIT_H2O_ENTITY_BYTES;
+    loop->config.handshake_timeout = LIMIT_TLS_HANDSHAKE_MS;
+    loop->config.http1.req_timeout = LIMIT_HTTP_IDLE_MS;
+    loop->config.http1.upgrade_to_http2 = 0; /* HTTP/1.1 only: h2o 2.2's HTTP/2 can be aborted from outside */
+    h2o_hostconf_t *host = h2o_config_register_host(&loop->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    h2o_pathconf_t *path = h2o_config_register_path(host, "/", 0);
+    if (loop->role == LOOP_AUTHENTICATION)
+        authenticate_register(loop, path);
+    else
+        operations_register(loop, path);
+    h2o_context_init(&loop->context, h2o_evloop_create(), &loop->config);
+    h2o_multithread_register_receiver(loop->context.queue, &loop->inbox, on_messages);
+    loop->accept.ctx = &loop->context;
+    loop->accept.hosts = loop->config.hosts;
+}
+
+static void turn(struct loop *loop) {
+    h2o_evloop_run(loop->context.loop, TURN_MS);
+    const int64_t now = clock_mono_ms(loop->services->clock);
+    atomic_store_explicit(&loop->turned_mono_ms, now, memory_order_relaxed);
+    if (loop->is_draining && now - loop->drain_mono_ms > DRAIN_IDLE_MS)
+        connection_close_idle(loop, now - DRAIN_IDLE_MS);
+}
+
+/* Takes h2o apart, on the thread that made it. With a connection left it is not touched: 2.2 would abort. */
+static void take_down_h2o(struct loop *loop) {
+    if (!h2o_linklist_is_empty(&loop->connections))
+        return;
+    h2o_multithread_unregister_receiver(loop->context.queue, &loop->inbox);
+    h2o_evloop_t *evloop = loop->context.loop;
+    h2o_context_dispose(&loop->context);
+    h2o_config_dispose(&loop->config);
+    h2o_evloop_destroy(evloop);
+}
+
+/* Ends every connection, with a request under way or not, and turns until h2o has let go of them. */
+static void close_all(struct loop *loop) {
+    for (h2o_linklist_t *at = loop->connections.next; at != &loop->connections; at = at->next) {
+        struct connection *connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, at);
+        shutdown(h2o_socket_get_fd(connection->socket), SHUT_RDWR);
+    }
+    for (int turns = 0; turns < 40 && !h2o_linklist_is_empty(&loop->connections); turns++)
+        h2o_evloop_run(loop->context.loop, 10);
+}
+
+static void say_started(struct loop *loop, int error) {
+    pthread_mutex_lock(&loop->start_lock);
+    loop->started = error;
+    loop->is_known = true;
+    pthread_cond_signal(&loop->start_known);
+    pthread_mutex_unlock(&loop->start_lock);
+}
+
+static void *run(void *argument) {
+    struct loop *loop = argument;
+    pthread_setname_np(pthread_self(), loop->role == LOOP_AUTHENTICATION ? "authentication" : "operations");
+    const int r = digest_new(loop->services->key_secret, &loop->digest);
+    if (r != 0) {
+        say_started(loop, r);
+        return NULL;
+    }
+    /* Numbers of different loops and processes should not meet; where there is no randomness they merely start at 0. */
+    if (getrandom(&loop->request_ids, sizeof(loop->request_ids), 0) < 0)
+        loop->request_ids = 0;
+    set_up_h2o(loop);
+    use_runtime(loop, runtime_ref(loop->first_runtime));
+    atomic_store(&loop->turned_mono_ms, clock_mono_ms(loop->services->clock));
+    say_started(loop, 0);
+    while (!loop->is_stopping)
+        turn(loop);
+    close_all(loop);
+    take_down_h2o(loop);
+    return NULL;
+}
+
+static int start_thread(struct loop *loop) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, LIMIT_THREAD_STACK_BYTES);
+    const int r = pthread_create(&loop->thread, &attributes, run, loop);
+    pthread_attr_destroy(&attributes);
+    if (r != 0)
+        return -r;
+    pthread_mutex_lock(&loop->start_lock);
+    while (!loop->is_known)
+        pthread_cond_wait(&loop->start_known, &loop->start_lock);
+    pthread_mutex_unlock(&loop->start_lock);
+    if (loop->started != 0)
+        pthread_join(loop->thread, NULL);
+    return loop->started;
+}
+
+static void loop_free(struct loop *loop) {
+    digest_free(loop->digest);
+    buffer_deinit(&loop->scratch);
+    runtime_unref(loop->runtime);
+    free(loop->slots);
+    free(loop);
+}
+
+int loop_start(enum loop_role role, const struct services *services, struct runtime *runtime, struct loop **ret_loop) {
+    struct loop *loop = calloc(1, sizeof(*loop));
+    if (loop == NULL)
+        return -ENOMEM;
+    loop->role = role;
+    loop->services = services;
+    loop->first_runtime = runtime;
+    loop->first_free = SLOT_NONE;
+    pthread_mutex_init(&loop->start_lock, NULL);
+    pthread_cond_init(&loop->start_known, NULL);
+    h2o_linklist_init_anchor(&loop->connections);
+    buffer_init(&loop->scratch, LIMIT_METRICS_BYTES);
+    const int r = start_thread(loop);
+    if (r != 0) {
+        loop_free(loop);
+        return r;
+    }
+    *ret_loop = loop;
+    return 0;
+}
+
+void loop_stop(struct loop *loop) {
+    if (loop == NULL)
+        return;
+    struct loop_message stop = {.handle = handle_stop};
+    loop_send(loop, &stop);
+    pthread_join(loop->thread, NULL);
+    loop_free(loop);
+}

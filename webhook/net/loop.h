@@ -1,0 +1,108 @@
+/*
+ * A loop thread: one h2o context, its connections and its requests. Everything of h2o's lives and dies on the thread of
+ * its loop; others only send messages.
+ */
+#pragma once
+
+#include <h2o.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "net/fetch.h"
+#include "net/runtime.h"
+#include "ops/audit.h"
+
+struct loop;
+
+enum loop_role { LOOP_AUTHENTICATION, LOOP_OPERATIONS };
+
+/* What the loops of a process share. Borrowed by each loop for its life. */
+struct services {
+    struct cache *cache;
+    struct fetch *fetch;
+    struct audit *audit;
+    struct metrics *metrics;
+    const struct clock *clock;
+    const uint8_t *key_secret; /* DIGEST_BYTES: what keys of facts are made with */
+    struct server *server;     /* for /livez and /readyz */
+};
+
+/* A message to a loop; handle runs on its thread and owns the message. */
+struct loop_message {
+    h2o_multithread_message_t link;
+    void (*handle)(struct loop *loop, struct loop_message *message);
+};
+
+/* A place where a request that waits can be found again, or found gone. */
+struct loop_slot {
+    void *parked; /* NULL: free */
+    uint32_t generation;
+    uint32_t next_free;
+};
+
+struct loop {
+    enum loop_role role;
+    const struct services *services;
+    pthread_t thread;
+    struct runtime *first_runtime; /* borrowed during the start */
+    int started; /* errno of the start, once it is known: guarded by start_lock */
+    bool is_known;
+    pthread_mutex_t start_lock;
+    pthread_cond_t start_known;
+
+    /* any thread */
+    _Atomic uint32_t n_connections;
+    _Atomic int64_t turned_mono_ms;
+    h2o_multithread_receiver_t inbox;
+
+    /* the loop's thread only */
+    h2o_globalconf_t config;
+    h2o_context_t context;
+    h2o_accept_ctx_t accept;
+    h2o_linklist_t connections; /* struct connection */
+    struct runtime *runtime; /* the current one, counted */
+    struct digest *digest;
+    struct buffer scratch; /* an answer under construction */
+    struct loop_slot *slots;
+    uint32_t n_slots, first_free;
+    uint64_t request_ids;
+    bool is_draining, is_stopping;
+    int64_t drain_mono_ms; /* since when */
+};
+
+/*
+ * Starts the thread, with h2o's loop and context made on it.
+ *
+ * runtime  the first one; a reference is taken
+ *
+ * Returns 0, or a negative errno. The caller owns *ret_loop: loop_stop() it.
+ */
+int loop_start(enum loop_role role, const struct services *services, struct runtime *runtime, struct loop **ret_loop);
+
+/* Ends all connections, joins the thread, frees. NULL is fine. Not from the loop's own thread. */
+void loop_stop(struct loop *loop);
+
+/* Sends a message. Any thread. */
+void loop_send(struct loop *loop, struct loop_message *message);
+
+/* Gives the loop a connected socket, which it then owns. Returns 0 or -ENOMEM (the socket is still the caller's). */
+int loop_take_socket(struct loop *loop, int fd);
+
+/* From the next request on, this runtime is used. Returns 0 or -ENOMEM. */
+int loop_use_runtime(struct loop *loop, struct runtime *runtime);
+
+/* From now on each answer says Connection: close, and idle connections are closed. Returns 0 or -ENOMEM. */
+int loop_drain(struct loop *loop);
+
+/* Parks a request. ret_slot, ret_generation name it. Returns 0, -ENOMEM, or -ENOSPC at LIMIT_PARKED_PER_LOOP. Loop's thread. */
+int loop_park(struct loop *loop, void *request, uint32_t *ret_slot, uint32_t *ret_generation);
+
+/* The parked request, or NULL: it has gone. Loop's thread. */
+void *loop_parked(struct loop *loop, uint32_t slot, uint32_t generation);
+
+/* Forgets it: the slot is free. Loop's thread. */
+void loop_unpark(struct loop *loop, uint32_t slot);
+
+static inline uint32_t loop_n_connections(const struct loop *loop) {
+    return atomic_load_explicit(&loop->n_connections, memory_order_relaxed);
+}

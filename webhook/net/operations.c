@@ -1,0 +1,67 @@
+#include "net/operations.h"
+
+#include "base/version.h"
+#include "net/request.h"
+#include "net/server.h"
+
+struct handler {
+    h2o_handler_t super;
+    struct loop *loop;
+};
+
+/* "verbose" or "verbose=..." anywhere in the query. */
+static bool is_verbose(const h2o_req_t *req) {
+    struct text query = request_query(req);
+    const struct text verbose = TEXT("verbose");
+    while (query.n_bytes > 0) {
+        const char *end = memchr(query.data, '&', query.n_bytes);
+        const size_t n = end == NULL ? query.n_bytes : (size_t)(end - query.data);
+        if (text_starts_with((struct text){query.data, n}, verbose) && (n == verbose.n_bytes || query.data[verbose.n_bytes] == '='))
+            return true;
+        const size_t skipped = end == NULL ? n : n + 1;
+        query = (struct text){query.data + skipped, query.n_bytes - skipped};
+    }
+    return false;
+}
+
+/* "ok" where all is well and nobody asked for more; the list of checks otherwise. */
+static void send_health(struct loop *loop, h2o_req_t *req, const char *what, bool is_good) {
+    struct buffer *lines = &loop->scratch;
+    buffer_append_format(lines, "%s check %s\n", what, is_good ? "passed" : "failed");
+    const struct text body = is_good && !is_verbose(req) ? TEXT("ok") : buffer_text(lines);
+    request_send(req, is_good ? 200 : 503, "text/plain; charset=utf-8", body);
+}
+
+static void send_metrics(struct loop *loop, h2o_req_t *req) {
+    const struct services *services = loop->services;
+    metrics_render(services->metrics, services->cache, services->audit, version_string(), &loop->scratch);
+    if (loop->scratch.error == 0)
+        request_send(req, 200, "text/plain; version=0.0.4; charset=utf-8", buffer_text(&loop->scratch));
+    else
+        request_send(req, 500, "text/plain; charset=utf-8", TEXT("out of memory\n"));
+}
+
+static int on_request(h2o_handler_t *self, h2o_req_t *req) {
+    struct loop *loop = ((struct handler *)self)->loop;
+    struct server *server = loop->services->server;
+    if (!request_method_is(req, TEXT("GET")) && !request_method_is(req, TEXT("HEAD"))) {
+        request_refuse(loop, req, 405, "Only GET is answered here.");
+        return 0;
+    }
+    buffer_clear(&loop->scratch);
+    if (request_path_is(req, TEXT("/livez")))
+        send_health(loop, req, "livez", server_is_live(server, &loop->scratch));
+    else if (request_path_is(req, TEXT("/readyz")))
+        send_health(loop, req, "readyz", server_is_ready(server, &loop->scratch));
+    else if (request_path_is(req, TEXT("/metrics")))
+        send_metrics(loop, req);
+    else
+        request_refuse(loop, req, 404, "There is nothing here. Try /livez, /readyz?verbose or /metrics.");
+    return 0;
+}
+
+void operations_register(struct loop *loop, h2o_pathconf_t *path) {
+    struct handler *handler = (struct handler *)h2o_create_handler(path, sizeof(*handler));
+    handler->super.on_req = on_request;
+    handler->loop = loop;
+}

@@ -1,0 +1,137 @@
+#include "net/request.h"
+
+#include <ctype.h>
+#include <strings.h>
+
+#include "wire/status.h"
+
+static struct text text_of_iovec(h2o_iovec_t bytes) {
+    return (struct text){.data = bytes.base, .n_bytes = bytes.len};
+}
+
+bool request_path_is(const h2o_req_t *req, struct text path) {
+    const struct text whole = text_of_iovec(req->path);
+    const size_t n = req->query_at == SIZE_MAX ? whole.n_bytes : req->query_at;
+    return text_equal((struct text){.data = whole.data, .n_bytes = n}, path);
+}
+
+bool request_method_is(const h2o_req_t *req, struct text method) {
+    return text_equal(text_of_iovec(req->method), method);
+}
+
+static bool is_media_type_json(struct text value) {
+    const struct text json = TEXT("application/json");
+    if (value.n_bytes < json.n_bytes || strncasecmp(value.data, json.data, json.n_bytes) != 0)
+        return false;
+    if (value.n_bytes == json.n_bytes)
+        return true;
+    const char next = value.data[json.n_bytes];
+    return next == ';' || next == ' ' || next == '\t';
+}
+
+bool request_is_json(const h2o_req_t *req) {
+    const ssize_t type = h2o_find_header(&req->headers, H2O_TOKEN_CONTENT_TYPE, -1);
+    if (type < 0 || !is_media_type_json(text_of_iovec(req->headers.entries[type].value)))
+        return false;
+    const ssize_t encoding = h2o_find_header(&req->headers, H2O_TOKEN_CONTENT_ENCODING, -1);
+    return encoding < 0 || text_equal(text_of_iovec(req->headers.entries[encoding].value), TEXT("identity"));
+}
+
+struct text request_query(const h2o_req_t *req) {
+    if (req->query_at == SIZE_MAX || req->query_at + 1 >= req->path.len)
+        return TEXT("");
+    return (struct text){.data = req->path.base + req->query_at + 1, .n_bytes = req->path.len - req->query_at - 1};
+}
+
+/* ---- ?timeout= ---- */
+
+static struct text query_value(struct text query, struct text name) {
+    while (query.n_bytes > 0) {
+        const char *end = memchr(query.data, '&', query.n_bytes);
+        const size_t n = end == NULL ? query.n_bytes : (size_t)(end - query.data);
+        if (n > name.n_bytes && query.data[name.n_bytes] == '=' && memcmp(query.data, name.data, name.n_bytes) == 0)
+            return (struct text){.data = query.data + name.n_bytes + 1, .n_bytes = n - name.n_bytes - 1};
+        const size_t skipped = end == NULL ? n : n + 1;
+        query = (struct text){.data = query.data + skipped, .n_bytes = query.n_bytes - skipped};
+    }
+    return TEXT("");
+}
+
+/* Milliseconds of a unit of Go's durations; 0: none. Finer ones count as nothing, which errs on the early side. */
+static double unit_ms(struct text unit) {
+    if (text_equal(unit, TEXT("ms")))
+        return 1;
+    if (text_equal(unit, TEXT("s")))
+        return 1000;
+    if (text_equal(unit, TEXT("m")))
+        return 60 * 1000;
+    return text_equal(unit, TEXT("h")) ? 3600.0 * 1000 : 0;
+}
+
+/* "1m30.5s" -> milliseconds; -1 where it is no duration. A value above the limit stays finite. */
+static double duration_ms(struct text text) {
+    double sum = 0;
+    size_t at = 0;
+    while (at < text.n_bytes) {
+        double number = 0, scale = 1;
+        const size_t start = at;
+        for (bool in_fraction = false; at < text.n_bytes && (isdigit((unsigned char)text.data[at]) || text.data[at] == '.'); at++) {
+            if (text.data[at] == '.') {
+                if (in_fraction)
+                    return -1;
+                in_fraction = true;
+                continue;
+            }
+            number = number * 10 + (text.data[at] - '0');
+            scale *= in_fraction ? 10 : 1;
+        }
+        const size_t unit_at = at;
+        while (at < text.n_bytes && isalpha((unsigned char)text.data[at]))
+            at++;
+        const double unit = unit_ms((struct text){.data = text.data + unit_at, .n_bytes = at - unit_at});
+        if (unit_at == start || unit == 0)
+            return -1;
+        sum += number / scale * unit;
+    }
+    return text.n_bytes == 0 ? -1 : sum;
+}
+
+int64_t request_timeout_ms(struct text query) {
+    const double asked = duration_ms(query_value(query, TEXT("timeout")));
+    if (!(asked >= 0)) /* also no number */
+        return LIMIT_DEADLINE_DEFAULT_MS;
+    const int64_t timeout = asked > LIMIT_DEADLINE_MS ? LIMIT_DEADLINE_MS : (int64_t)asked;
+    const int64_t margin = timeout / 10 < LIMIT_DEADLINE_MARGIN_MS ? timeout / 10 : LIMIT_DEADLINE_MARGIN_MS;
+    return timeout - margin < 1 ? 1 : timeout - margin;
+}
+
+/* ---- answers ---- */
+
+static const char *reason_phrase(int status) {
+    switch (status) {
+    case 200: return "OK";
+    case 400: return "Bad Request";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 413: return "Payload Too Large";
+    case 415: return "Unsupported Media Type";
+    case 429: return "Too Many Requests";
+    case 500: return "Internal Server Error";
+    default: return "Service Unavailable";
+    }
+}
+
+void request_send(h2o_req_t *req, int status, const char *content_type, struct text body) {
+    req->res.status = status;
+    req->res.reason = reason_phrase(status);
+    h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, content_type, strlen(content_type));
+    h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CACHE_CONTROL, NULL, H2O_STRLIT("no-store"));
+    h2o_send_inline(req, body.data, body.n_bytes);
+}
+
+void request_refuse(struct loop *loop, h2o_req_t *req, int status, const char *message) {
+    buffer_clear(&loop->scratch);
+    status_encode(status, text_of(message), &loop->scratch);
+    metrics_bad_request(loop->services->metrics, status);
+    request_send(req, status, "application/json", loop->scratch.error == 0 ? buffer_text(&loop->scratch) : TEXT("{}"));
+}

@@ -1,0 +1,89 @@
+#include "net/runtime.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "net/connection.h"
+#include "net/tls.h"
+
+/* The provider of the same issuer, by its name, in the generation before; NULL where there is none. */
+static struct provider *previous_provider(const struct runtime *previous, struct text name) {
+    if (previous == NULL)
+        return NULL;
+    const struct policy *policy = snapshot_policy(previous->snapshot);
+    for (size_t i = 0; i < previous->n_providers; i++) {
+        if (text_equal(policy->issuers[i].name, name))
+            return previous->providers[i];
+    }
+    return NULL;
+}
+
+static int make_providers(struct runtime *runtime, const struct runtime *previous, struct metrics *metrics,
+                          struct error *error) {
+    const struct policy *policy = snapshot_policy(runtime->snapshot);
+    runtime->providers = calloc(policy->n_issuers, sizeof(*runtime->providers));
+    if (runtime->providers == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < policy->n_issuers; i++) {
+        const int r = provider_new(runtime->snapshot, i, metrics, previous_provider(previous, policy->issuers[i].name),
+                                   &runtime->providers[i], error);
+        if (r != 0)
+            return r < 0 ? r : RUNTIME_INVALID;
+        runtime->n_providers++;
+    }
+    return 0;
+}
+
+static int make_tls(const char *name, const struct config_listener *listener, const struct snapshot_tls *files,
+                    struct metrics *metrics, SSL_CTX **ret_context, struct error *error) {
+    if (!listener->is_set || !listener->tls.is_set)
+        return 0;
+    char what[64];
+    snprintf(what, sizeof(what), "listeners.%s.tls", name);
+    int64_t not_after;
+    const int r = tls_context_new(what, &listener->tls, files, connection_on_caller, ret_context, &not_after, error);
+    if (r != 0)
+        return r < 0 ? r : RUNTIME_INVALID;
+    if (metrics != NULL)
+        metrics_certificate_expiry(metrics, name, not_after);
+    return 0;
+}
+
+int runtime_new(struct snapshot *snapshot, const struct runtime *previous, struct metrics *metrics,
+                struct runtime **ret_runtime, struct error *error) {
+    struct runtime *runtime = calloc(1, sizeof(*runtime));
+    if (runtime == NULL)
+        return -ENOMEM;
+    runtime->n_refs = 1;
+    runtime->snapshot = snapshot_ref(snapshot);
+    const struct config *config = snapshot->config;
+    int r = make_tls("authentication", &config->authentication, &snapshot->authentication_tls, metrics,
+                     &runtime->authentication_tls, error);
+    if (r == 0)
+        r = make_tls("operations", &config->operations, &snapshot->operations_tls, metrics, &runtime->operations_tls, error);
+    if (r == 0)
+        r = make_providers(runtime, previous, metrics, error);
+    if (r != 0) {
+        runtime_unref(runtime);
+        return r;
+    }
+    *ret_runtime = runtime;
+    return 0;
+}
+
+struct runtime *runtime_ref(struct runtime *runtime) {
+    atomic_fetch_add_explicit(&runtime->n_refs, 1, memory_order_relaxed);
+    return runtime;
+}
+
+void runtime_unref(struct runtime *runtime) {
+    if (runtime == NULL || atomic_fetch_sub_explicit(&runtime->n_refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (size_t i = 0; i < runtime->n_providers; i++)
+        provider_unref(runtime->providers[i]);
+    free(runtime->providers);
+    SSL_CTX_free(runtime->authentication_tls);
+    SSL_CTX_free(runtime->operations_tls);
+    snapshot_unref(runtime->snapshot);
+    free(runtime);
+}

@@ -1,0 +1,37 @@
+/*
+ * A generation of the configuration, ready to serve: the snapshot, its TLS contexts and its providers. Immutable and
+ * counted. A request holds the one that it began with, so a reload changes nothing under its feet.
+ */
+#pragma once
+
+#include <openssl/ssl.h>
+#include <stdatomic.h>
+
+#include "net/provider.h"
+#include "ops/metrics.h"
+#include "ops/snapshot.h"
+
+struct runtime {
+    _Atomic uint32_t n_refs;
+    struct snapshot *snapshot;      /* counted */
+    SSL_CTX *authentication_tls;    /* counted */
+    SSL_CTX *operations_tls;        /* counted, or NULL: plain HTTP */
+    struct provider **providers;    /* one per issuer, counted */
+    size_t n_providers;
+};
+
+/*
+ * Builds all that the snapshot needs to serve and checks it on the way: certificates, keys, CAs.
+ *
+ * previous  the runtime before, or NULL: what was discovered there is taken over
+ * metrics   gets the certificates' expiries; NULL: nobody is told (check)
+ *
+ * Returns 0, a negative errno, or RUNTIME_INVALID with error set.
+ */
+enum { RUNTIME_INVALID = 1 };
+int runtime_new(struct snapshot *snapshot, const struct runtime *previous, struct metrics *metrics,
+                struct runtime **ret_runtime, struct error *error);
+
+struct runtime *runtime_ref(struct runtime *runtime);
+/* NULL is fine. Any thread. */
+void runtime_unref(struct runtime *runtime);

@@ -1,0 +1,242 @@
+#include "net/server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "net/acceptor.h"
+#include "net/loop.h"
+
+/* Facts take some 400 bytes and a token; this many a cached entry is what the byte limit allows on the average. */
+#define CACHE_BYTES_PER_ENTRY 4096
+
+struct server {
+    struct services services;
+    uint8_t key_secret[DIGEST_BYTES];
+    struct runtime *runtime; /* the one in use; main thread */
+    struct loop *authentication[LIMIT_LOOPS];
+    size_t n_authentication;
+    struct loop *operations;
+    struct acceptor *acceptor;
+    _Atomic bool is_ready, is_draining;
+};
+
+static struct cache_limits cache_limits(const struct config_cache *config) {
+    return (struct cache_limits){
+        .max_entries = config->max_entries,
+        .max_negative_entries = config->max_negative_entries,
+        .max_bytes = ((size_t)config->max_entries + config->max_negative_entries) * CACHE_BYTES_PER_ENTRY,
+    };
+}
+
+static struct audit_settings audit_settings(const struct config_audit *config) {
+    return (struct audit_settings){.path = config->path, .refuse_when_unwritable = config->refuse_when_unwritable};
+}
+
+/* ---- start ---- */
+
+static int start_services(struct server *server, const struct config *config, struct error *error) {
+    struct services *services = &server->services;
+    services->clock = &clock_system;
+    services->server = server;
+    services->key_secret = server->key_secret;
+    int r = digest_secret(server->key_secret);
+    if (r == 0)
+        r = metrics_new(&services->metrics);
+    const struct cache_limits limits = cache_limits(&config->cache);
+    if (r == 0)
+        r = cache_new(&limits, &services->cache);
+    const struct audit_settings settings = audit_settings(&config->audit);
+    if (r == 0)
+        r = audit_start(&settings, &services->audit, error);
+    if (r == 0)
+        r = fetch_start(services->cache, services->metrics, services->clock, &services->fetch);
+    return r;
+}
+
+static int start_loops(struct server *server, const struct config *config) {
+    while (server->n_authentication < config->n_threads) {
+        const int r = loop_start(LOOP_AUTHENTICATION, &server->services, server->runtime,
+                                 &server->authentication[server->n_authentication]);
+        if (r != 0)
+            return r;
+        server->n_authentication++;
+    }
+    return config->operations.is_set ? loop_start(LOOP_OPERATIONS, &server->services, server->runtime, &server->operations)
+                                     : 0;
+}
+
+static int start_acceptor(struct server *server, const struct config *config, struct error *error) {
+    const struct acceptor_listener listeners[] = {
+        {.name = "listeners.authentication",
+         .host = config->authentication.host,
+         .port = config->authentication.port,
+         .loops = server->authentication,
+         .n_loops = server->n_authentication},
+        {.name = "listeners.operations",
+         .host = config->operations.host,
+         .port = config->operations.port,
+         .loops = &server->operations,
+         .n_loops = 1},
+    };
+    return acceptor_start(listeners, config->operations.is_set ? 2 : 1, &server->acceptor, error);
+}
+
+static int start(struct server *server, struct snapshot *snapshot, struct error *error) {
+    const struct config *config = snapshot->config;
+    int r = start_services(server, config, error);
+    if (r == 0)
+        r = runtime_new(snapshot, NULL, server->services.metrics, &server->runtime, error);
+    if (r == 0)
+        r = fetch_configure(server->services.fetch, server->runtime->providers, server->runtime->n_providers);
+    if (r == 0)
+        r = start_loops(server, config);
+    if (r == 0)
+        r = start_acceptor(server, config, error);
+    return r;
+}
+
+int server_start(struct snapshot *snapshot, struct server **ret_server, struct error *error) {
+    struct server *server = calloc(1, sizeof(*server));
+    if (server == NULL)
+        return -ENOMEM;
+    error_set(error, "start: %s", "a thread, memory or randomness could not be had");
+    const int r = start(server, snapshot, error);
+    if (r != 0) {
+        server_stop(server);
+        return r;
+    }
+    metrics_reload(server->services.metrics, true, snapshot_policy(snapshot)->generation, clock_unix_ms(&clock_system));
+    server->is_ready = true;
+    *ret_server = server;
+    return 0;
+}
+
+/* ---- reload ---- */
+
+static bool same_address(const struct config_listener *a, const struct config_listener *b) {
+    if (a->is_set != b->is_set)
+        return false;
+    return !a->is_set || (strcmp(a->host, b->host) == 0 && strcmp(a->port, b->port) == 0);
+}
+
+/* What is fixed for the life of the process: NULL where nothing of it differs. */
+static const char *fixed_difference(const struct config *old, const struct config *new) {
+    if (!same_address(&old->authentication, &new->authentication))
+        return "listeners.authentication.address";
+    if (!same_address(&old->operations, &new->operations))
+        return "listeners.operations.address";
+    if (old->operations.tls.is_set != new->operations.tls.is_set)
+        return "listeners.operations.tls";
+    return old->n_threads != new->n_threads ? "threads" : NULL;
+}
+
+/* Hands the runtime to every loop. Without memory for a message a loop keeps the old one, which the caller hears of. */
+static int publish(struct server *server, struct runtime *runtime) {
+    int r = fetch_configure(server->services.fetch, runtime->providers, runtime->n_providers);
+    for (size_t i = 0; r == 0 && i < server->n_authentication; i++)
+        r = loop_use_runtime(server->authentication[i], runtime);
+    if (r == 0 && server->operations != NULL)
+        r = loop_use_runtime(server->operations, runtime);
+    return r;
+}
+
+int server_reload(struct server *server, struct snapshot *snapshot, struct error *error) {
+    const struct config *config = snapshot->config;
+    const char *fixed = fixed_difference(server->runtime->snapshot->config, config);
+    if (fixed != NULL) {
+        error_set(error, "%s: %s cannot change while running: restart the process for it", config->path, fixed);
+        return RUNTIME_INVALID;
+    }
+    struct runtime *runtime;
+    error_set(error, "out of memory");
+    int r = runtime_new(snapshot, server->runtime, server->services.metrics, &runtime, error);
+    if (r != 0)
+        return r;
+    r = publish(server, runtime);
+    if (r != 0) {
+        runtime_unref(runtime);
+        return r;
+    }
+    runtime_unref(server->runtime);
+    server->runtime = runtime;
+    const struct cache_limits limits = cache_limits(&config->cache);
+    cache_resize(server->services.cache, &limits);
+    const struct audit_settings settings = audit_settings(&config->audit);
+    audit_configure(server->services.audit, &settings);
+    metrics_reload(server->services.metrics, true, config->policy.generation, clock_unix_ms(&clock_system));
+    return 0;
+}
+
+void server_reload_failed(struct server *server) {
+    metrics_reload(server->services.metrics, false, snapshot_policy(server->runtime->snapshot)->generation,
+                   clock_unix_ms(&clock_system));
+}
+
+void server_reopen_logs(struct server *server) {
+    audit_reopen(server->services.audit);
+}
+
+/* ---- drain and stop ---- */
+
+void server_drain(struct server *server) {
+    server->is_draining = true;
+    for (size_t i = 0; i < server->n_authentication; i++)
+        loop_drain(server->authentication[i]);
+}
+
+bool server_is_drained(const struct server *server) {
+    for (size_t i = 0; i < server->n_authentication; i++) {
+        if (loop_n_connections(server->authentication[i]) > 0)
+            return false;
+    }
+    return true;
+}
+
+void server_stop(struct server *server) {
+    if (server == NULL)
+        return;
+    acceptor_stop(server->acceptor);
+    fetch_stop(server->services.fetch); /* before the loops: it delivers what still waits to them */
+    for (size_t i = 0; i < server->n_authentication; i++)
+        loop_stop(server->authentication[i]);
+    loop_stop(server->operations);
+    audit_stop(server->services.audit); /* after the loops: they write to it */
+    runtime_unref(server->runtime);
+    cache_free(server->services.cache);
+    metrics_free(server->services.metrics);
+    secret_wipe(server->key_secret, sizeof(server->key_secret));
+    free(server);
+}
+
+/* ---- health ---- */
+
+static bool check(struct buffer *lines, const char *name, bool is_good) {
+    buffer_append_format(lines, "[%c]%s %s\n", is_good ? '+' : '-', name, is_good ? "ok" : "failed");
+    return is_good;
+}
+
+bool server_is_live(struct server *server, struct buffer *lines) {
+    const int64_t now = clock_mono_ms(&clock_system);
+    bool is_live = true;
+    for (size_t i = 0; i < server->n_authentication; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "authentication-loop-%zu", i);
+        const int64_t turned = atomic_load_explicit(&server->authentication[i]->turned_mono_ms, memory_order_relaxed);
+        is_live &= check(lines, name, now - turned < LIMIT_LOOP_STALL_MS);
+    }
+    is_live &= check(lines, "fetch-thread", fetch_idle_ms(server->services.fetch) < LIMIT_LOOP_STALL_MS);
+    return is_live;
+}
+
+bool server_is_ready(struct server *server, struct buffer *lines) {
+    struct audit_stats audit;
+    audit_stats(server->services.audit, &audit);
+    bool is_ready = check(lines, "started", server->is_ready);
+    is_ready &= check(lines, "not-stopping", !server->is_draining);
+    /* For information: a provider that is away does not make us unready, or a second one's users would lose us too. */
+    check(lines, "audit-log", audit.writable);
+    fetch_describe(server->services.fetch, lines);
+    return is_ready;
+}

@@ -1,0 +1,35 @@
+/*
+ * The server side of TLS: a context per listener and generation of the configuration, and the check of the caller's
+ * certificate.
+ *
+ * No session is ever resumed (no tickets, no session ids): a resumed session would carry a caller's name that an older
+ * configuration judged, kube-apiserver's client never asks for it, and connections are kept alive anyway.
+ */
+#pragma once
+
+#include <openssl/ssl.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "ops/snapshot.h"
+
+/*
+ * Told the name of a caller whose certificate was accepted, during the handshake, on the loop's thread.
+ * name: the configured client name that matched, or the certificate's common name (or first DNS name); never NULL.
+ */
+typedef void tls_on_caller(SSL *ssl, const char *name);
+
+/*
+ * Makes a context: TLS 1.2 or later, HTTP/1.1 by ALPN, the certificate with its chain and key; with a client CA also a
+ * required client certificate of it whose name is among names (an empty list takes any).
+ *
+ * what           for messages: "listeners.authentication.tls"
+ * config, files  borrowed; nothing is kept of them
+ * ret_context    counted by OpenSSL: SSL_CTX_free() it
+ * ret_not_after  when the server certificate ends, unix seconds
+ *
+ * Returns 0, -ENOMEM, or TLS_INVALID with error set (file, what is wrong, the way out).
+ */
+enum { TLS_INVALID = 1 };
+int tls_context_new(const char *what, const struct config_tls *config, const struct snapshot_tls *files,
+                    tls_on_caller *on_caller, SSL_CTX **ret_context, int64_t *ret_not_after, struct error *error);
