@@ -1,0 +1,16 @@
+#!/bin/bash
+# Builds what the benchmark compares and runs it: make bench. Options go to test/bench/bench.py (--quick, --rounds N).
+set -eu
+cd "$(dirname "$0")/.."
+build=build/bench
+mkdir -p "$build"
+make -j2 build >/dev/null
+flags=(-D_GNU_SOURCE -DH2O_USE_LIBUV=0 -Iwebhook -std=gnu17 -O2 -g -Wall -Wextra)
+archives=(build/libcommand.a build/libnet.a build/libops.a build/libcore.a build/libwire.a build/libbase.a)
+libraries=(-lh2o-evloop -lcurl -ljansson -lyaml -lssl -lcrypto -lm)
+gcc "${flags[@]}" -pthread -Wl,--wrap=authenticate_register -o "$build/webhook" build/webhook/main.o test/bench/static.c \
+    "${archives[@]}" "${libraries[@]}"
+gcc "${flags[@]}" -o "$build/load" test/bench/load.c -lssl -lcrypto
+gcc "${flags[@]}" -o "$build/provider" test/bench/provider.c -lh2o-evloop -lssl -lcrypto
+(cd test/bench/webhook-go && go build -o "../../../$build/webhook-go" .)
+exec /usr/bin/python3 test/bench/bench.py --programs "$build" "$@"

@@ -1,0 +1,9 @@
+#!/bin/bash
+# shellcheck over every shell script of the tree, yamllint over every YAML file that an admin reads.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+status=0
+mapfile -t scripts < <(git ls-files -co --exclude-standard | xargs grep -lE '^#!/bin/(ba)?sh' 2>/dev/null)
+shellcheck -x "${scripts[@]}" || status=1
+yamllint -c hack/yamllint.yaml manifests || status=1
+exit "$status"

@@ -1,0 +1,56 @@
+#!/bin/bash
+# All that CI runs, stage by stage; goes on after a stage that failed, and closes with one line of figures.
+#   hack/test.sh [STAGE...]      (rules lint unit integration e2e asan tsan fuzz)
+set -u
+cd "$(dirname "$0")/.." || exit 1
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+passed=0 failed=0 broken=()
+
+# The last figures that a runner printed: pytest's "N passed, N failed" line or Criterion's synthesis.
+count() {
+    local line
+    while IFS= read -r line; do
+        case $line in
+        *'[====] Synthesis:'*)
+            passed=$((passed + $(sed -n 's/.*Passing: \([0-9]*\).*/\1/p' <<<"$line")))
+            failed=$((failed + $(sed -n 's/.*Failing: \([0-9]*\).*/\1/p' <<<"$line")))
+            ;;
+        *)
+            passed=$((passed + $(grep -oE '[0-9]+ passed' <<<"$line" | grep -oE '[0-9]+' || echo 0)))
+            failed=$((failed + $(grep -oE '[0-9]+ (failed|error)' <<<"$line" | grep -oE '[0-9]+' | paste -sd+ - | bc 2>/dev/null || echo 0)))
+            ;;
+        esac
+    done < <(grep -E '^\[====\] Synthesis:|^[0-9]+ (passed|failed)|^=+ .*(passed|failed)|^verify: ' "$log")
+}
+
+stage() { # NAME COMMAND...
+    local name=$1 start=$SECONDS
+    shift
+    echo "==== $name"
+    if "$@" 2>&1 | tee "$log"; [ "${PIPESTATUS[0]}" -ne 0 ]; then
+        broken+=("$name")
+    fi
+    count
+    echo "---- $name took $((SECONDS - start)) s"
+}
+
+stages=("$@")
+[ $# -gt 0 ] || stages=(rules lint unit integration e2e asan tsan fuzz)
+make -j2 build >/dev/null || { echo "0 passed, 1 failed"; exit 1; }
+for name in "${stages[@]}"; do
+    case $name in
+    rules) stage rules hack/verify.sh ;;
+    lint) stage lint hack/lint.sh ;;
+    unit | integration | e2e | asan | tsan) stage "$name" make -j2 "$name" ;;
+    fuzz) stage fuzz make fuzz ;;
+    *)
+        echo "there is no stage $name"
+        exit 2
+        ;;
+    esac
+done
+[ "$failed" -ge "${#broken[@]}" ] || failed=${#broken[@]}
+[ ${#broken[@]} = 0 ] || echo "failed: ${broken[*]}"
+echo "$passed passed, $failed failed"
+[ ${#broken[@]} = 0 ]

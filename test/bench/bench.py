@@ -1,0 +1,237 @@
+"""Measures the webhook against a static reply of the same process and against a plain Go webhook, interleaved in one run.
+
+The server under test has one core (CPU 0); load generator and provider share the other. Figures of one round are only
+compared with figures of the same round; what is printed are medians of the rounds' ratios.
+"""
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SERVER_CPU, OTHER_CPU = "0", "1"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(port, what):
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.02)
+    sys.exit(f"bench: {what} does not listen after 15 s")
+
+
+def start(cpu, *command, env=None):
+    return subprocess.Popen(["taskset", "-c", cpu, *map(str, command)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                            env={**os.environ, **(env or {})})
+
+
+def certificates(folder):
+    def openssl(*arguments):
+        subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, cwd=folder)
+    new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    openssl("req", "-x509", *new_key, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=bench ca")
+    for name, subject, extension in (("server", "/CN=localhost", "subjectAltName=DNS:localhost"),
+                                     ("client", "/CN=kube-apiserver", "extendedKeyUsage=clientAuth")):
+        (folder / f"{name}.ext").write_text(extension)
+        openssl("req", *new_key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", subject)
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
+                "-extfile", f"{name}.ext", "-out", f"{name}.crt")
+    (folder / "secret").write_text("bench-secret\n")
+
+
+class Bench:
+    def __init__(self, programs, folder):
+        self.programs, self.folder = pathlib.Path(programs).resolve(), folder
+        self.processes = []
+        certificates(folder)
+
+    def provider(self, delay_ms):
+        port = free_port()
+        self.processes.append(start(OTHER_CPU, self.programs / "provider", port, self.folder / "server.crt",
+                                    self.folder / "server.key", delay_ms))
+        wait_for(port, "the provider")
+        return port
+
+    def webhook(self, provider_port, entries=200000, wrapper=()):
+        port, operations = free_port(), free_port()
+        path = self.folder / f"config-{port}.yaml"
+        path.write_text(f"""\
+apiVersion: kube-introspect.io/v1alpha1
+kind: WebhookConfiguration
+cluster: bench
+listeners:
+  authentication:
+    address: 127.0.0.1:{port}
+    tls: {{certFile: server.crt, keyFile: server.key, clientCAFile: ca.crt, clientNames: [kube-apiserver]}}
+  operations: {{address: "127.0.0.1:{operations}"}}
+issuers:
+- name: bench
+  issuer: {{url: "https://localhost:{provider_port}", audiences: [kubernetes], certificateAuthorityFile: ca.crt}}
+  tokens: {{opaque: true, clientIDs: [app]}}
+  introspection:
+    endpoint: https://localhost:{provider_port}/introspect
+    client: {{id: bench, method: client_secret_basic, secretFile: secret}}
+    budget: {{concurrent: 64}}
+  cache: {{ttl: 10m}}
+  claimMappings:
+    username: {{claim: preferred_username, prefix: "demo:"}}
+    groups: {{claim: groups, prefix: "demo:"}}
+    uid: {{claim: sub}}
+cache: {{maxEntries: {entries}}}
+audit: {{path: audit-{port}.jsonl}}
+log: {{level: warning}}
+""")
+        process = start(SERVER_CPU, *wrapper, self.programs / "webhook", "serve", "--config", path)
+        self.processes.append(process)
+        wait_for(port, "the webhook")
+        return port, process
+
+    def go_webhook(self, provider_port):
+        port = free_port()
+        f = self.folder
+        process = start(SERVER_CPU, self.programs / "webhook-go", "-listen", f"127.0.0.1:{port}", "-cert", f / "server.crt",
+                        "-key", f / "server.key", "-client-ca", f / "ca.crt", "-endpoint",
+                        f"https://localhost:{provider_port}/introspect", "-ca", f / "ca.crt", "-id", "bench", "-secret-file",
+                        f / "secret", env={"GOMAXPROCS": "1"})
+        self.processes.append(process)
+        wait_for(port, "the Go webhook")
+        return port, process
+
+    def load(self, port, *options):
+        f = self.folder
+        run = subprocess.run(["taskset", "-c", OTHER_CPU, self.programs / "load", "--port", str(port), "--ca", f / "ca.crt",
+                              "--cert", f / "client.crt", "--key", f / "client.key", *map(str, options)],
+                             capture_output=True, text=True, timeout=120)
+        if not run.stdout:
+            sys.exit(f"bench: load: {run.stderr}")
+        figures = json.loads(run.stdout)
+        if figures["errors"]:
+            print(f"  ({figures['errors']} of {figures['requests']} answers were no yes)")
+        return figures
+
+    def stop(self):
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+def row(name, values, aim=""):
+    print(f"{name:<62} {statistics.median(values):>8.2f}   [{min(values):.2f} .. {max(values):.2f}]  {aim}", flush=True)
+
+
+def cached(bench, rounds, seconds):
+    provider = bench.provider(0)
+    ours, _ = bench.webhook(provider)
+    go, _ = bench.go_webhook(provider)
+    for port in (ours, go):  # fill the caches
+        bench.load(port, "--warm", "--connections", 16, "--seconds", 1)
+    of_static, of_go, ours_rate, p99s, p99_floor = [], [], [], [], []
+    for _ in range(rounds):
+        runs = {name: bench.load(port, "--warm", "--connections", 64, "--seconds", seconds, "--path", path)["per_second"]
+                for name, port, path in (("static", ours, "/static"), ("ours", ours, "/authenticate"),
+                                         ("go", go, "/authenticate"))}
+        of_static.append(runs["ours"] / runs["static"])
+        of_go.append(runs["ours"] / runs["go"])
+        ours_rate.append(runs["ours"])
+        timed = {name: bench.load(ours, "--warm", "--connections", 64, "--rate", 2000, "--seconds", seconds, "--path", path)
+                 for name, path in (("static", "/static"), ("ours", "/authenticate"))}
+        p99s.append(timed["ours"]["p99_ms"])
+        p99_floor.append(timed["ours"]["p99_ms"] / timed["static"]["p99_ms"])
+    row("cached, 64 connections: reviews a second", ours_rate)
+    row("cached, 64 connections: ratio to the static reply", of_static, "aim >= 0.75")
+    row("cached, 64 connections: ratio to the Go webhook", of_go, "aim >= 2.2")
+    row("cached, 2,000 a second: p99 in ms", p99s)
+    row("cached, 2,000 a second: p99 as a multiple of the static reply's", p99_floor, "aim <= 1.3")
+
+
+def uncached(bench, rounds, seconds, delay_ms, aim):
+    provider = bench.provider(delay_ms)
+    ours, _ = bench.webhook(provider, entries=1000000)
+    go, _ = bench.go_webhook(provider)
+    ratios, rates = [], []
+    for _ in range(rounds):
+        runs = {name: bench.load(port, "--fresh", "--connections", 64, "--seconds", seconds)["per_second"]
+                for name, port in (("ours", ours), ("go", go))}
+        ratios.append(runs["ours"] / runs["go"])
+        rates.append(runs["ours"])
+    row(f"uncached, provider takes {delay_ms} ms: reviews a second", rates)
+    row(f"uncached, provider takes {delay_ms} ms: ratio to the Go webhook", ratios, aim)
+
+
+def resident_bytes(process):
+    status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) * 1024
+
+
+def memory(bench):
+    """Resident bytes a cached 60-character token, from 20,000 to 100,000 of them."""
+    provider = bench.provider(0)
+    ours, process = bench.webhook(provider)
+    fill = ["--warm", "--connections", 16, "--token-bytes", 60]
+    bench.load(ours, *fill, "--tokens", 20000, "--seconds", 5)
+    before = resident_bytes(process)
+    bench.load(ours, *fill, "--tokens", 100000, "--seconds", 25)
+    row("memory: bytes above its own length a cached 60-byte token", [(resident_bytes(process) - before) / 80000 - 60],
+        "aim <= 512")
+
+
+def instructions(bench):
+    """Instructions a cached request, by callgrind: two runs of different length, so that the start cancels out."""
+    provider = bench.provider(0)
+    totals = []
+    for n_requests in (2000, 6000):
+        out = bench.folder / f"callgrind-{n_requests}"
+        ours, process = bench.webhook(provider, wrapper=("valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"))
+        f = bench.folder
+        subprocess.run([bench.programs / "load", "--port", str(ours), "--ca", f / "ca.crt", "--cert", f / "client.crt", "--key",
+                        f / "client.key", "--warm", "--tokens", "100", "--connections", "4", "--requests", str(n_requests)],
+                       check=True, capture_output=True, timeout=300)
+        process.terminate()
+        process.wait()
+        totals.append(int(re.search(r"^(?:summary|totals): (\d+)", out.read_text(), re.M).group(1)))
+    row("instructions a cached review, TLS and h2o included", [(totals[1] - totals[0]) / 4000])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--programs", required=True)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--only", help="cached, uncached, memory or instructions")
+    options = parser.parse_args()
+    parts = {
+        "cached": lambda b: cached(b, options.rounds, options.seconds),
+        "uncached": lambda b: [uncached(b, options.rounds, options.seconds, delay, aim)
+                               for delay, aim in ((0, "aim >= 2"), (5, "aim >= 1.3"), (20, "aim: not behind"))],
+        "memory": memory,
+        "instructions": instructions,
+    }
+    print(f"{'':<62} {'median':>8}   [least .. most of {options.rounds} rounds]")
+    for name, measure in parts.items():
+        if options.only and name != options.only:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            bench = Bench(options.programs, pathlib.Path(folder))
+            try:
+                measure(bench)
+            finally:
+                bench.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,321 @@
+/*
+ * A load generator as kube-apiserver's client is: HTTP/1.1 over mutual TLS 1.3, kept-alive connections, one request at a
+ * time on each. Closed loop (each connection asks again at once) or a fixed arrival rate, where a request's time counts from when
+ * it should have been sent, so that a stalled server cannot hide (no coordinated omission).
+ *
+ *   load --port P --ca F --cert F --key F --path /authenticate --connections N --seconds S [--rate R]
+ *        [--tokens N | --fresh] [--token-bytes N] [--warm] [--requests N]
+ *
+ * --warm: the same tokens in every run, each of them asked about at least once before the others repeat. --requests: ends
+ * after so many, whatever the time.
+ *
+ * Prints one JSON object. One thread, loopback only.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <netinet/tcp.h>
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_CONNECTIONS 1024
+#define MAX_SAMPLES (8u << 20)
+#define REQUEST_BYTES 65536
+#define REPLY_BYTES 65536
+
+struct settings {
+    const char *ca, *cert, *key, *path;
+    int port, n_connections;
+    double seconds, rate;
+    unsigned n_tokens, token_bytes;
+    size_t n_requests; /* 0: as many as fit into the time */
+    bool fresh, warm;
+};
+
+struct connection {
+    SSL *ssl;
+    int fd;
+    bool is_busy;
+    int64_t due_ns; /* when the request should have been sent */
+    size_t n_written, n_request, n_read;
+    char request[REQUEST_BYTES], reply[REPLY_BYTES];
+};
+
+static struct settings settings = {.path = "/authenticate", .n_connections = 64, .seconds = 5, .n_tokens = 1000, .token_bytes = 60};
+static struct connection *connections;
+static uint32_t *samples_us;
+static size_t n_samples, n_errors, n_sent, n_warmed;
+static uint64_t run_id;
+
+static int64_t now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+static void die(const char *what) {
+    fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+/* ---- requests ---- */
+
+/* A token that this run uses: number n of its tokens. Characters of base64url. */
+static void write_token(char *room, unsigned n_bytes, uint64_t n) {
+    char head[64];
+    const int n_head = snprintf(head, sizeof(head), "bench-%016llx-%llu-", (unsigned long long)run_id, (unsigned long long)n);
+    for (unsigned i = 0; i < n_bytes; i++)
+        room[i] = i < (unsigned)n_head ? head[i] : (char)('a' + (i * 7 + n) % 26);
+}
+
+static void build_request(struct connection *connection) {
+    static char token[REQUEST_BYTES / 2];
+    const uint64_t n = settings.fresh ? n_sent : settings.warm && n_warmed < settings.n_tokens ? n_warmed++ : n_sent % settings.n_tokens;
+    write_token(token, settings.token_bytes, n);
+    char body[REQUEST_BYTES / 2 + 512];
+    const int n_body = snprintf(body, sizeof(body),
+                                "{\"kind\":\"TokenReview\",\"apiVersion\":\"authentication.k8s.io/v1\",\"metadata\":{},\"spec\":{"
+                                "\"token\":\"%.*s\",\"audiences\":[\"https://kubernetes.default.svc\"]},\"status\":{\"user\":{}}}\n",
+                                (int)settings.token_bytes, token);
+    connection->n_request = (size_t)snprintf(
+        connection->request, REQUEST_BYTES,
+        "POST %s?timeout=30s HTTP/1.1\r\nHost: localhost:%d\r\nUser-Agent: Go-http-client/1.1\r\nContent-Length: %d\r\n"
+        "Accept: application/json, */*\r\nContent-Type: application/json\r\nAccept-Encoding: gzip\r\n\r\n%s",
+        settings.path, settings.port, n_body, body);
+    connection->n_written = connection->n_read = 0;
+    n_sent++;
+}
+
+/* Whether the whole reply is there; *ret_good: it is a yes. */
+static bool reply_is_whole(struct connection *connection, bool *ret_good) {
+    connection->reply[connection->n_read] = '\0';
+    const char *body = strstr(connection->reply, "\r\n\r\n");
+    if (body == NULL)
+        return false;
+    const char *length = strcasestr(connection->reply, "content-length:");
+    if (length == NULL)
+        die("a reply without Content-Length");
+    const size_t n_body = strtoul(length + 15, NULL, 10);
+    if ((size_t)(connection->reply + connection->n_read - (body + 4)) < n_body)
+        return false;
+    *ret_good = strstr(body, "\"authenticated\":true") != NULL;
+    return true;
+}
+
+/* ---- one connection ---- */
+
+static void finish(struct connection *connection, bool is_good) {
+    const int64_t us = (now_ns() - connection->due_ns) / 1000;
+    connection->is_busy = false;
+    if (!is_good)
+        n_errors++;
+    if (n_samples < MAX_SAMPLES)
+        samples_us[n_samples++] = (uint32_t)(us < 0 ? 0 : us);
+}
+
+static void go_on(struct connection *connection) {
+    while (connection->n_written < connection->n_request) {
+        const int n = SSL_write(connection->ssl, connection->request + connection->n_written,
+                                (int)(connection->n_request - connection->n_written));
+        if (n <= 0)
+            return;
+        connection->n_written += (size_t)n;
+    }
+    for (;;) {
+        const int n = SSL_read(connection->ssl, connection->reply + connection->n_read, (int)(REPLY_BYTES - 1 - connection->n_read));
+        if (n <= 0) {
+            if (SSL_get_error(connection->ssl, n) != SSL_ERROR_WANT_READ)
+                die("the server closed a connection");
+            return;
+        }
+        connection->n_read += (size_t)n;
+        bool is_good = false;
+        if (reply_is_whole(connection, &is_good)) {
+            finish(connection, is_good);
+            return;
+        }
+    }
+}
+
+static void send_request(struct connection *connection, int64_t due_ns) {
+    build_request(connection);
+    connection->is_busy = true;
+    connection->due_ns = due_ns;
+    go_on(connection);
+}
+
+static void connect_one(SSL_CTX *context, struct connection *connection, int epoll) {
+    connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)settings.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    if (connection->fd < 0 || connect(connection->fd, (const struct sockaddr *)&address, sizeof(address)) != 0)
+        die("connect");
+    const int on = 1;
+    setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    connection->ssl = SSL_new(context);
+    SSL_set_fd(connection->ssl, connection->fd);
+    SSL_set1_host(connection->ssl, "localhost");
+    SSL_set_tlsext_host_name(connection->ssl, "localhost");
+    if (SSL_connect(connection->ssl) != 1)
+        die("TLS handshake");
+    fcntl(connection->fd, F_SETFL, fcntl(connection->fd, F_GETFL) | O_NONBLOCK);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
+    epoll_ctl(epoll, EPOLL_CTL_ADD, connection->fd, &event);
+}
+
+static SSL_CTX *make_context(void) {
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+    if (SSL_CTX_load_verify_locations(context, settings.ca, NULL) != 1 ||
+        SSL_CTX_use_certificate_chain_file(context, settings.cert) != 1 ||
+        SSL_CTX_use_PrivateKey_file(context, settings.key, SSL_FILETYPE_PEM) != 1)
+        die("certificates");
+    return context;
+}
+
+/* ---- the run ---- */
+
+static struct connection *idle_connection(void) {
+    static int at;
+    for (int i = 0; i < settings.n_connections; i++) {
+        at = (at + 1) % settings.n_connections;
+        if (!connections[at].is_busy)
+            return &connections[at];
+    }
+    return NULL;
+}
+
+/* Sends what is due by now; returns when the next one is. */
+static int64_t send_due(int64_t start_ns, int64_t end_ns, uint64_t *n_due) {
+    const double interval_ns = settings.rate > 0 ? 1e9 / settings.rate : 0;
+    for (;;) {
+        const int64_t now = now_ns();
+        if (settings.n_requests > 0 && n_sent >= settings.n_requests)
+            return now; /* enough: run() sees it */
+        const int64_t due = settings.rate > 0 ? start_ns + (int64_t)((double)*n_due * interval_ns) : now;
+        if (due > now || now >= end_ns)
+            return due;
+        struct connection *connection = idle_connection();
+        if (connection == NULL)
+            return now + 1000000000;
+        (*n_due)++;
+        send_request(connection, due);
+    }
+}
+
+static void run(int epoll, double seconds) {
+    const int64_t start = now_ns(), end = start + (int64_t)(seconds * 1e9);
+    uint64_t n_due = 0;
+    struct epoll_event events[64];
+    for (;;) {
+        const int64_t next = send_due(start, end, &n_due);
+        const int64_t now = now_ns();
+        if (now >= end || (settings.n_requests > 0 && n_sent >= settings.n_requests))
+            return;
+        const int64_t until = next < end ? next : end;
+        const struct timespec wait = {.tv_sec = (until - now) / 1000000000, .tv_nsec = until > now ? (until - now) % 1000000000 : 0};
+        const int n = epoll_pwait2(epoll, events, 64, until > now ? &wait : &(struct timespec){0}, NULL);
+        for (int i = 0; i < n; i++) {
+            struct connection *connection = events[i].data.ptr;
+            if (connection->is_busy)
+                go_on(connection);
+        }
+    }
+}
+
+/* Lets what is under way end, so that the next run starts clean. */
+static void settle(int epoll) {
+    struct epoll_event events[64];
+    for (int turns = 0; turns < 200; turns++) {
+        bool is_busy = false;
+        for (int i = 0; i < settings.n_connections; i++)
+            is_busy |= connections[i].is_busy;
+        if (!is_busy)
+            return;
+        const int n = epoll_wait(epoll, events, 64, 50);
+        for (int i = 0; i < n; i++)
+            go_on(events[i].data.ptr);
+    }
+}
+
+static int compare(const void *a, const void *b) {
+    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static double quantile_ms(double q) {
+    return n_samples == 0 ? 0 : samples_us[(size_t)(q * (double)(n_samples - 1))] / 1000.0;
+}
+
+static void report(double seconds) {
+    qsort(samples_us, n_samples, sizeof(*samples_us), compare);
+    printf("{\"requests\": %zu, \"errors\": %zu, \"per_second\": %.0f, \"p50_ms\": %.3f, \"p90_ms\": %.3f, \"p99_ms\": %.3f, "
+           "\"p999_ms\": %.3f, \"max_ms\": %.3f}\n",
+           n_samples, n_errors, (double)n_samples / seconds, quantile_ms(0.5), quantile_ms(0.9), quantile_ms(0.99),
+           quantile_ms(0.999), quantile_ms(1));
+}
+
+static void read_options(int argc, char **argv) {
+    static const struct option options[] = {
+        {"port", 1, 0, 'p'}, {"ca", 1, 0, 'a'}, {"cert", 1, 0, 'c'}, {"key", 1, 0, 'k'}, {"path", 1, 0, 'u'},
+        {"connections", 1, 0, 'n'}, {"seconds", 1, 0, 's'}, {"rate", 1, 0, 'r'}, {"tokens", 1, 0, 't'},
+        {"fresh", 0, 0, 'f'}, {"token-bytes", 1, 0, 'b'}, {"warm", 0, 0, 'w'}, {"requests", 1, 0, 'q'}, {0, 0, 0, 0}};
+    int option;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 'p': settings.port = (int)strtol(optarg, NULL, 10); break;
+        case 'a': settings.ca = optarg; break;
+        case 'c': settings.cert = optarg; break;
+        case 'k': settings.key = optarg; break;
+        case 'u': settings.path = optarg; break;
+        case 'n': settings.n_connections = (int)strtol(optarg, NULL, 10); break;
+        case 's': settings.seconds = strtod(optarg, NULL); break;
+        case 'r': settings.rate = strtod(optarg, NULL); break;
+        case 't': settings.n_tokens = (unsigned)strtoul(optarg, NULL, 10); break;
+        case 'f': settings.fresh = true; break;
+        case 'b': settings.token_bytes = (unsigned)strtoul(optarg, NULL, 10); break;
+        case 'q': settings.n_requests = strtoul(optarg, NULL, 10); break;
+        case 'w': settings.warm = true; break;
+        default: exit(2);
+        }
+    }
+    if (settings.n_connections < 1 || settings.n_connections > MAX_CONNECTIONS || settings.token_bytes > 16384)
+        exit(2);
+}
+
+int main(int argc, char **argv) {
+    read_options(argc, argv);
+    connections = calloc((size_t)settings.n_connections, sizeof(*connections));
+    samples_us = malloc(MAX_SAMPLES * sizeof(*samples_us));
+    if (connections == NULL || samples_us == NULL || getrandom(&run_id, sizeof(run_id), 0) < 0)
+        die("start");
+    if (settings.warm)
+        run_id = 1; /* the same tokens in each run: the first one fills the cache */
+    SSL_CTX *context = make_context();
+    const int epoll = epoll_create1(EPOLL_CLOEXEC);
+    for (int i = 0; i < settings.n_connections; i++)
+        connect_one(context, &connections[i], epoll);
+    /* a moment unmeasured: caches, branch predictors and connection pools fill */
+    if (settings.n_requests == 0) {
+        run(epoll, settings.warm ? 1.0 : 0.5);
+        settle(epoll);
+    }
+    n_samples = n_errors = 0;
+    const int64_t start = now_ns();
+    run(epoll, settings.n_requests == 0 ? settings.seconds : 300);
+    const double seconds = (double)(now_ns() - start) / 1e9;
+    const size_t n_late = n_samples;
+    settle(epoll);
+    n_samples = n_late; /* what ended after the end is not counted */
+    report(seconds);
+    return n_errors == 0 ? 0 : 1;
+}

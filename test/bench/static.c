@@ -1,0 +1,30 @@
+/*
+ * Linked into the benchmark's build of the webhook in place of authenticate_register() (ld --wrap): beside /authenticate, the same
+ * listener answers /static with a fixed reply of the same size and header. That is the floor: h2o, TLS and the kernel.
+ */
+#include <h2o.h>
+
+#include "net/authenticate.h"
+#include "net/request.h"
+
+void __real_authenticate_register(struct loop *loop, h2o_pathconf_t *path);
+void __wrap_authenticate_register(struct loop *loop, h2o_pathconf_t *path);
+
+/* What /authenticate answers to the benchmark's tokens. */
+static const char reply[] =
+    "{\"kind\":\"TokenReview\",\"apiVersion\":\"authentication.k8s.io/v1\",\"metadata\":{},\"status\":{\"authenticated\":true,"
+    "\"user\":{\"username\":\"demo:alice\",\"uid\":\"user-2bd806c97f0e00af\",\"groups\":[\"demo:developers\",\"demo:team-a\"]}}}";
+
+static int on_request(h2o_handler_t *self, h2o_req_t *req) {
+    (void)self;
+    if (!request_path_is(req, TEXT("/static")))
+        return -1;
+    request_send(req, 200, "application/json", TEXT(reply));
+    return 0;
+}
+
+void __wrap_authenticate_register(struct loop *loop, h2o_pathconf_t *path) {
+    h2o_handler_t *handler = h2o_create_handler(path, sizeof(*handler));
+    handler->on_req = on_request;
+    __real_authenticate_register(loop, path);
+}

@@ -1,0 +1,14 @@
+"""Where things lie: the repository, the program under test, and the sources that tests read lists from."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+BINARY = Path(os.environ.get("KUBE_INTROSPECT_BINARY", ROOT / "build" / "kube-introspect")).resolve()
+REASONS = ROOT / "webhook" / "core" / "reason.h"
+LIMITS = ROOT / "webhook" / "base" / "limits.h"
+SENTINEL = ROOT / "test" / "lib" / "sentinel.h"
+FIND_SENTINEL = ROOT / "hack" / "find-sentinel.py"
+REVIEWS = ROOT / "test" / "data" / "reviews"
+REPLIES = ROOT / "test" / "data" / "replies"
+CONFIGURATIONS = ROOT / "test" / "data" / "configurations"

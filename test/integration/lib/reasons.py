@@ -1,0 +1,12 @@
+"""The reasons of webhook/core/reason.h, read out of it."""
+
+import re
+
+from . import paths
+
+
+def read():
+    """Word -> (verdict, sentence)."""
+    found = re.findall(r'X\((\w+), "(\w+)", (ALLOW|DENY|UNAVAILABLE), "([^"]+)"\)', paths.REASONS.read_text())
+    assert found, f"{paths.REASONS}: no reasons found"
+    return {word: (verdict.lower(), sentence) for _, word, verdict, sentence in found}

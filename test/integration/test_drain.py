@@ -1,0 +1,106 @@
+"""SIGTERM: not ready at once, still answering, gone within 25 seconds with exit status 0."""
+
+import signal
+import time
+
+from lib import reply, sentinel, wait
+from lib.connection import Closed
+from lib.load import Load
+from lib.webhook import STOP_SECONDS
+
+
+def test_sigterm_turns_unready_at_once_and_requests_are_still_answered(provider, start):
+    webhook = start(provider)
+    caller = webhook.caller()
+    token = provider.issue()
+    assert caller.review(token).verdict == "allow"
+    webhook.signal(signal.SIGTERM)
+    wait.until(lambda: webhook.operations("/readyz")[0] == 503, "/readyz fails", seconds=1)
+    assert webhook.operations("/livez")[0] == 200, "a liveness probe that fails now would kill what still answers"
+    kept = caller.review(token)  # on the connection of before
+    assert kept.verdict == "allow" and kept.response.closes, "the answer does not say Connection: close"
+    fresh = webhook.caller().review(provider.issue())  # on a new one
+    assert fresh.verdict == "allow" and fresh.response.closes
+    webhook.wait_stopped()
+    assert "stopping" in webhook.log_text()
+
+
+def test_without_callers_the_process_ends_soon(provider, start):
+    webhook = start(provider)
+    began = time.monotonic()
+    webhook.signal(signal.SIGTERM)
+    webhook.wait_stopped()
+    assert time.monotonic() - began < 5 * wait.SLOWNESS
+
+
+def test_idle_connections_do_not_hold_the_process(provider, start):
+    webhook = start(provider)
+    callers = [webhook.caller() for _ in range(10)]
+    for caller in callers:
+        caller.review(provider.issue())
+    silent = webhook.connect()
+    began = time.monotonic()
+    webhook.signal(signal.SIGTERM)
+    webhook.wait_stopped()
+    assert time.monotonic() - began < 10 * wait.SLOWNESS
+    assert silent.is_closed_by_server()
+
+
+def test_a_review_under_way_is_answered_before_the_process_ends(provider, start):
+    webhook = start(provider, {"introspection": {"timeout": "10s"}})
+    caller, token = webhook.caller(), provider.issue()
+    with provider.holding(token) as go:
+        caller.ask(token, timeout="30s")
+        provider.wait_for_calls(1, token)
+        webhook.signal(signal.SIGTERM)
+        wait.until(lambda: webhook.operations("/readyz")[0] == 503, "/readyz fails")
+        go.set()
+        answer = caller.answer()
+    assert answer.verdict == "allow" and answer.response.closes
+    webhook.wait_stopped()
+
+
+def test_no_request_of_a_load_fails_while_the_process_drains(provider, start):
+    """Callers that open a new connection when they are told to, until the process is gone."""
+    webhook = start(provider)
+    token = provider.issue()
+    with Load(webhook, token, n_threads=2) as load:
+        load.wait_for(50)
+        webhook.signal(signal.SIGTERM)
+        wait.until(lambda: webhook.operations("/readyz")[0] == 503, "/readyz fails")
+        load.wait_for(50)
+    load.assert_no_failure()
+    webhook.wait_stopped()
+
+
+def test_a_second_signal_ends_it_at_once(provider, start):
+    webhook = start(provider)
+    caller = webhook.caller()
+    caller.ask(provider.knows(sentinel.token(), reply.silence()), timeout="30s")
+    began = time.monotonic()
+    webhook.signal(signal.SIGTERM)
+    wait.until(lambda: webhook.operations("/readyz")[0] == 503, "/readyz fails")
+    webhook.signal(signal.SIGTERM)
+    webhook.wait_stopped()
+    assert time.monotonic() - began < 5 * wait.SLOWNESS
+
+
+def test_stuck_callers_do_not_hold_the_process_past_twenty_five_seconds(provider, start):
+    webhook = start(provider, {"introspection": {"timeout": "60s"}})
+    half_handshake = webhook.connect(handshake=False)
+    half_request = webhook.connect()
+    half_request.send(b"POST /authenticate HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+    waiting = webhook.caller()
+    waiting.ask(provider.knows(sentinel.token(), reply.silence()), timeout="60s")
+    provider.wait_for_calls(1)
+    began = time.monotonic()
+    webhook.signal(signal.SIGTERM)
+    webhook.wait_stopped()
+    took = time.monotonic() - began
+    assert took <= STOP_SECONDS * wait.SLOWNESS, f"expected an end within {STOP_SECONDS} s, it took {took:.1f} s"
+    try:
+        assert waiting.answer().verdict == "unavailable"
+    except Closed:
+        pass
+    for each in (half_handshake, half_request):
+        each.close()
