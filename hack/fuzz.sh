@@ -26,7 +26,7 @@ mkdir -p "$out/found"
 # A header of webhook/ stands for the module beside it: follow the includes from the target until no new module turns up.
 modules=() queue=("$source")
 while [ ${#queue[@]} -gt 0 ]; do
-    headers=$(clang-14 "${flags[@]}" -MM "${queue[@]}" | tr -s ' \\' '\n' | grep '^webhook/.*\.h$' | sort -u || true)
+    headers=$(clang-14 "${flags[@]}" -MM "${queue[@]}" | tr ' ' '\n' | grep '^webhook/.*\.h$' | sort -u || true)
     queue=()
     for header in $headers; do
         module=${header%.h}.c

@@ -6,8 +6,9 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-fail() {
-    printf 'hack/install.sh: %s\n' "$@" >&2
+fail() { # MESSAGE [LINE...]
+    printf 'hack/install.sh: %s\n' "$1" >&2
+    [ $# -eq 1 ] || printf '  %s\n' "${@:2}" >&2
     exit 1
 }
 
@@ -75,7 +76,7 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-echo "Installing ${#missing[@]} packages: ${missing[*]}"
+echo "Installing what is missing: ${missing[*]}"
 # Lists that are fresh enough need no update; lists that are absent or old fail the first try.
 if ! install "${missing[@]}" && ! { update && install "${missing[@]}"; }; then
     cat "$log" >&2

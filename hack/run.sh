@@ -6,307 +6,55 @@
 #   BUILD=DIR              the build folder, default build
 #
 # Everything lies in one temporary folder, which is removed at the end. If a step fails, its log is kept in BUILD/run/.
-# shellcheck disable=SC2317  # functions that trap and wait_until call look unused
+#
+# This script only starts the steps (hack/lib/demonstration.sh) and cleans up after them: it does nothing but wait, so that a
+# signal is heeded at once, in the midst of compiling too.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-# shellcheck source=hack/lib/demo.sh
-. hack/lib/demo.sh
 
-BUILD=${BUILD:-build}
-ONCE=${ONCE:-}
-TTL_SECONDS=1
-START_SECONDS=15
+steps=''
 
-bold='' plain='' jq_colour=--monochrome-output
-if [ -t 1 ]; then bold=$'\e[1m' plain=$'\e[0m' jq_colour=--color-output; fi
+is_running() { kill -0 -- "-$steps" 2>/dev/null; }
 
-say() { printf '%s\n' "$@"; }
-title() { printf '\n%s%s%s\n' "$bold" "$1" "$plain"; }
-
-DEMO=$(mktemp -d "${TMPDIR:-/tmp}/kube-introspect.XXXXXX")
-step='' provider='' webhook=''
-
-# Each has a process group of its own: Ctrl-C is for this script, which then ends them and all that they started. Where
-# this script is killed outright, the kernel ends them.
-in_background() { # COMMAND...
-    setsid setpriv --pdeathsig TERM "$@" </dev/null &
+# A process group of its own, so that Ctrl-C is for this script alone, and one signal reaches all that the steps started.
+start_steps() {
+    DEMO=$DEMO BUILD=${BUILD:-build} ONCE=${ONCE:-} setsid setpriv --pdeathsig TERM hack/lib/demonstration.sh </dev/null &
+    steps=$!
 }
 
-end_group() { # PID
-    if [ -z "$1" ] || ! kill -TERM -- "-$1" 2>/dev/null; then return; fi
-    local tries=100
-    while kill -0 -- "-$1" 2>/dev/null; do
+end_steps() {
+    local tries=200
+    # The group is there a moment after its leader.
+    until is_running || ! kill -0 "$steps" 2>/dev/null; do sleep 0.01; done
+    kill -TERM -- "-$steps" 2>/dev/null || true
+    while is_running && [ "$tries" -gt 0 ]; do
         tries=$((tries - 1))
-        if [ "$tries" -eq 0 ]; then kill -KILL -- "-$1" 2>/dev/null || true; fi
+        if [ "$tries" -eq 60 ]; then kill -KILL -- "-$steps" 2>/dev/null || true; fi
         sleep 0.05
     done
 }
 
+# shellcheck disable=SC2317  # a trap calls it
 clean_up() {
     trap '' INT TERM HUP
-    end_group "$step"
-    end_group "$webhook"
-    end_group "$provider"
+    if [ -n "$steps" ]; then end_steps; fi
     rm -rf "$DEMO"
 }
 
 # Ended from outside: a success once the demonstration is over.
-demonstrated=''
+# shellcheck disable=SC2317
 stop() { # STATUS
-    say '' 'Stopping.'
-    if [ -n "$demonstrated" ]; then exit 0; fi
+    printf '\nStopping.\n'
+    if [ -e "$DEMO/demonstrated" ]; then exit 0; fi
     exit "$1"
 }
+
+# In the foreground: it may ask for a password, and half an installation would be worse than a late end.
+hack/install.sh build run
+DEMO=$(mktemp -d "${TMPDIR:-/tmp}/kube-introspect.XXXXXX")
 trap clean_up EXIT
 trap 'stop 130' INT
 trap 'stop 143' TERM
 trap 'stop 129' HUP
-
-fail() { # MESSAGE [LOG]
-    say '' "$1" >&2
-    if [ $# -gt 1 ]; then
-        mkdir -p "$BUILD/run"
-        cp "$DEMO/$2" "$BUILD/run/$2"
-        tail -n 20 "$DEMO/$2" | sed 's/^/    /' >&2
-        say "The whole log: $BUILD/run/$2" >&2
-    fi
-    exit 1
-}
-
-# In the background, and waited for: so that a signal ends it at once and not after a minute of compiling.
-run_step() { # LOG COMMAND...
-    in_background "${@:2}" >"$DEMO/$1" 2>&1
-    step=$!
-    local status=0
-    wait "$step" || status=$?
-    step=''
-    return "$status"
-}
-
-wait_until() { # SECONDS COMMAND...
-    local end=$((SECONDS + $1))
-    until "${@:2}"; do
-        if [ "$SECONDS" -ge "$end" ]; then return 1; fi
-        sleep 0.05
-    done
-}
-
-milliseconds() { # since EPOCHREALTIME
-    local now=${EPOCHREALTIME/[.,]/} then=${1/[.,]/}
-    printf '%s' "$(((now - then) / 1000))"
-}
-
-# ---- what is started
-
-prepare() {
-    hack/install.sh build run || fail 'The packages that are needed could not be installed.'
-    say "Building $BUILD/kube-introspect (the first time takes a minute)."
-    run_step build.log make -j"$(nproc)" BUILD="$BUILD" build || fail 'The build failed:' build.log
-    say 'Making development certificates.'
-    run_step certs.log certs/make.sh "$DEMO/certs" || fail 'The certificates could not be made:' certs.log
-    say 'Fetching the demo provider (the first time only).'
-    run_step packages.log hack/provider/start.sh --install-only || fail 'npm could not fetch the provider:' packages.log
-}
-
-start_provider() {
-    in_background hack/provider/start.sh --certs "$DEMO/certs" >"$DEMO/provider.json" 2>"$DEMO/provider.log"
-    provider=$!
-    wait_until "$START_SECONDS" provider_is_ready || true
-    [ -s "$DEMO/provider.json" ] || fail 'The provider did not start:' provider.log
-    PROVIDER=$(jq --raw-output .issuer "$DEMO/provider.json")
-    say "An OpenID provider (oidc-provider) runs at $PROVIDER"
-}
-
-provider_is_ready() {
-    [ -s "$DEMO/provider.json" ] || ! kill -0 "$provider" 2>/dev/null
-}
-
-free_port() { # prints a port where nobody listens, below those that the kernel gives to outgoing connections
-    local port
-    while port=$((RANDOM % 12000 + 20000)); (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
-    printf '%s' "$port"
-}
-
-write_configuration() { # PORT OPERATIONS_PORT
-    printf 'Vd3kPz7mQx1sTb9w\n' >"$DEMO/client-secret"
-    cat >"$DEMO/config.yaml" <<EOF
-apiVersion: kube-introspect.io/v1alpha1
-kind: WebhookConfiguration
-cluster: demo
-apiAudiences: [https://kubernetes.default.svc]
-listeners:
-  authentication:
-    address: 127.0.0.1:$1
-    tls:
-      certFile: certs/webhook.crt
-      keyFile: certs/webhook.key
-      clientCAFile: certs/client-ca.crt
-      clientNames: [kube-apiserver]
-  operations:
-    address: 127.0.0.1:$2
-issuers:
-- name: demo
-  issuer:
-    url: $PROVIDER
-    audiences: [kubernetes]
-    certificateAuthorityFile: certs/provider-ca.crt
-  tokens:
-    jwt: true
-    opaque: true
-    clientIDs: [kubectl]
-  introspection:                          # the endpoint comes from the provider's discovery document
-    client: {id: kube-introspect, method: client_secret_basic, secretFile: client-secret}
-    absentTokenType: Refuse
-  cache: {ttl: ${TTL_SECONDS}s, negativeTTL: ${TTL_SECONDS}s}
-  claimMappings:
-    username: {claim: preferred_username, prefix: "demo:"}
-    groups: {claim: groups, prefix: "demo:"}
-    uid: {claim: sub}
-    extra:
-    - {key: example.com/email, claim: email}
-audit: {path: audit.jsonl, whenUnwritable: Refuse}
-log: {level: info, format: text}
-EOF
-}
-
-is_ready() { demo_curl --fail "$OPERATIONS/readyz" >/dev/null 2>&1; }
-webhook_is_ready() {
-    is_ready || ! kill -0 "$webhook" 2>/dev/null
-}
-
-start_webhook() {
-    local port operations
-    port=$(free_port) operations=$(free_port)
-    write_configuration "$port" "$operations"
-    WEBHOOK=https://localhost:$port OPERATIONS=http://localhost:$operations
-    in_background "$BUILD/kube-introspect" serve --config "$DEMO/config.yaml" >"$DEMO/webhook.log" 2>&1
-    webhook=$!
-    wait_until "$START_SECONDS" webhook_is_ready || true
-    is_ready || fail 'The webhook did not get ready:' webhook.log
-    say "The webhook runs at $WEBHOOK"
-}
-
-# ---- what is shown
-
-pretty() { jq --indent 2 "$jq_colour" "${1:-.}"; }
-indented() { sed 's/^/  /'; }
-
-# Asks, and sets answer (the JSON), http_status and n_asked.
-n_asked=0
-ask() { # TOKEN
-    local reply
-    reply=$(review "$1" --write-out '\n%{http_code}') || fail 'The webhook does not answer:' webhook.log
-    answer=${reply%$'\n'*} http_status=${reply##*$'\n'} n_asked=$((n_asked + 1))
-}
-
-# The audit log is written by a thread of its own, a moment after the answer.
-is_recorded() { [ "$(wc -l <"$DEMO/audit.jsonl")" -ge "$n_asked" ]; }
-milliseconds_of() { # FIELD of the last audit record
-    wait_until 5 is_recorded || fail 'The audit log lacks a line:' audit.jsonl
-    tail -n 1 "$DEMO/audit.jsonl" | jq ".$1 / 10 | round / 100"
-}
-
-is_authenticated() { jq --exit-status '.status.authenticated == true' <<<"$answer" >/dev/null; }
-is_refused() { jq --exit-status '.status.authenticated != true and (.status | has("error") | not)' <<<"$answer" >/dev/null; }
-
-show_question() { # TOKEN
-    title 'kube-apiserver has got this token and asks the webhook whose it is:'
-    say "  POST $WEBHOOK/authenticate?timeout=30s" '  Content-Type: application/json'
-    jq --null-input --arg length "${#1}" '{
-        apiVersion: "authentication.k8s.io/v1", kind: "TokenReview",
-        spec: {token: "(the token: \($length) characters)", audiences: ["https://kubernetes.default.svc"]}
-    }' | pretty | indented
-}
-
-show_answer() { # TITLE
-    title "$1"
-    pretty .status <<<"$answer" | indented
-}
-
-wait_for_refusal() { # TOKEN
-    ask "$1"
-    is_refused
-}
-
-show_records() {
-    title "What the audit log says of this token ($DEMO/audit.jsonl):"
-    # The first answer, one from the cache, the refusal: an answer between two that read the same is left out.
-    jq --slurp --compact-output '
-        .[0].credential as $credential | map(select(.credential == $credential)) |
-        [.[0]] + (map(select(.verdict == "allow" and .cache == "hit")) | .[:1]) + (map(select(.verdict == "deny")) | .[:1]) | .[]
-    ' "$DEMO/audit.jsonl" | pretty_lines | indented
-    title "What was counted ($OPERATIONS/metrics):"
-    demo_curl "$OPERATIONS/metrics" | grep -E '^kube_introspect_(reviews|cache_lookups|introspection_calls)_total\{' | indented
-}
-
-pretty_lines() { jq --compact-output "$jq_colour" .; }
-
-demonstrate() {
-    local token started waited
-    token=$(get_token alice) || fail 'The provider gave no token:' provider.log
-    say '' "alice has logged in at the provider and got an opaque access token."
-    show_question "$token"
-    ask "$token"
-    is_authenticated || fail "The webhook did not accept the token; it answered: $answer" webhook.log
-    show_answer "The webhook asks the provider (RFC 7662), which takes $(milliseconds_of providerMicroseconds) ms, and answers, HTTP $http_status, after $(milliseconds_of durationMicroseconds) ms:"
-    ask "$token"
-    say '' "Asked again, it answers from its cache after $(milliseconds_of durationMicroseconds) ms."
-
-    title "alice's token is revoked at the provider (POST /token/revocation, RFC 7009)."
-    revoke "$token" || fail 'The provider did not revoke the token:' provider.log
-    started=$EPOCHREALTIME
-    wait_until 10 wait_for_refusal "$token" || fail "The token is still accepted; the last answer: $answer" webhook.log
-    waited=$(milliseconds "$started")
-    show_answer "Refused $waited ms later (cache.ttl is ${TTL_SECONDS}s, and is the most it can take):"
-    show_records
-}
-
-write_env() {
-    cat >"$DEMO/env" <<EOF
-DEMO='$DEMO' PROVIDER='$PROVIDER' WEBHOOK='$WEBHOOK' OPERATIONS='$OPERATIONS'
-. '$PWD/hack/lib/demo.sh'
-EOF
-}
-
-say_what_next() {
-    title 'Both stay up until Ctrl-C. In a second terminal (bash), here:'
-    cat <<EOF
-  . $DEMO/env
-
-  # another user, and what the webhook says
-  token=\$(get_token bob)
-  review "\$token" | jq .status
-
-  # new groups at the provider are the cluster's groups ${TTL_SECONDS}s later
-  set_groups bob viewers on-call
-  review "\$token" | jq .status.user.groups
-
-  # how the provider's reply becomes this identity, rule by rule
-  introspect "\$token" >$DEMO/reply.json
-  $BUILD/kube-introspect explain --config $DEMO/config.yaml --reply $DEMO/reply.json
-
-  # the configuration, checked against the running provider
-  $BUILD/kube-introspect check --config $DEMO/config.yaml --online
-
-  # a refusal, its reason, and the figures
-  revoke "\$token"; sleep ${TTL_SECONDS}; review "\$token" | jq .status
-  tail -n 1 $DEMO/audit.jsonl | jq
-  curl $OPERATIONS/metrics
-EOF
-}
-
-stay_up() {
-    wait -n "$provider" "$webhook" || true
-    if kill -0 "$webhook" 2>/dev/null; then fail 'The provider has ended:' provider.log; fi
-    fail 'The webhook has ended:' webhook.log
-}
-
-prepare
-start_provider
-start_webhook
-write_env
-demonstrate
-demonstrated=1
-if [ -n "$ONCE" ]; then exit 0; fi
-say_what_next
-stay_up
+start_steps
+wait "$steps"

@@ -79,7 +79,7 @@ function settings(library, tokenTtl) {
 
 async function newGrant(provider, accountId, clientId, resource) {
   const grant = new provider.Grant({ accountId, clientId });
-  grant.addOIDCScope('openid profile email groups offline_access');
+  grant.addOIDCScope(`openid profile email groups offline_access ${scope}`);
   for (const indicator of [resource].flat().filter(Boolean)) grant.addResourceScope(indicator, scope);
   await grant.save();
   return grant;

@@ -103,7 +103,10 @@ static bool reply_is_whole(struct connection *connection, bool *ret_good) {
         return false;
     const char *length = strcasestr(connection->reply, "content-length:");
     if (length == NULL)
+        {
+        fprintf(stderr, "%s\n", connection->reply);
         die("a reply without Content-Length");
+    }
     const size_t n_body = strtoul(length + 15, NULL, 10);
     if ((size_t)(connection->reply + connection->n_read - (body + 4)) < n_body)
         return false;

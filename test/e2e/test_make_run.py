@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -14,7 +15,7 @@ SECONDS = 120  # it may have to build first
 
 
 @pytest.fixture
-def environment(tmp_path_factory, folder):
+def environment(folder):
     """make run in a temporary folder of its own, so that what it leaves behind can be seen."""
     temporary = folder / f"make-run-{time.monotonic_ns()}"
     temporary.mkdir()
@@ -126,8 +127,15 @@ def test_it_stays_up_and_the_functions_it_offers_work(environment, running):
     assert left_behind(environment) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
-@pytest.mark.parametrize("words", ["Making development certificates", "An OpenID provider", "The webhook runs", "Both stay up"])
+@pytest.mark.parametrize("number, words", [
+    (signal.SIGINT, "Building"),
+    (signal.SIGINT, "Making development certificates"),
+    (signal.SIGTERM, "Fetching the demo provider"),
+    (signal.SIGINT, "An OpenID provider"),
+    (signal.SIGTERM, "The webhook runs"),
+    (signal.SIGHUP, "Both stay up"),
+    (signal.SIGINT, "Both stay up"),
+], ids=lambda value: getattr(value, "name", value))
 def test_a_signal_leaves_nothing_behind(environment, running, number, words):
     process, log = running(words)
     process.send_signal(number)
@@ -140,6 +148,7 @@ def test_a_kill_leaves_no_process_behind(environment, running):
     process.kill()
     process.wait(30)
     wait.until(lambda: len(left_behind(environment)) == 1, lambda: f"only the folder is left of {left_behind(environment)}")
+    shutil.rmtree(environment["TMPDIR"])
 
 
 def test_a_failure_half_way_names_its_log_and_leaves_nothing_behind(environment, folder):

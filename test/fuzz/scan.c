@@ -16,12 +16,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
 
 /* Says what differs and ends the process, so that the fuzzer keeps the input. */
-#define CHECK(condition) \
-    do { \
-        if (!(condition)) { \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition); \
-            abort(); \
-        } \
+#define CHECK(condition)                                                                                                   \
+    do {                                                                                                                   \
+        if (!(condition)) {                                                                                                \
+            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);                                 \
+            abort();                                                                                                       \
+        }                                                                                                                  \
     } while (0)
 
 static void compare_value(struct scan *scan, json_t *theirs);
@@ -88,8 +88,8 @@ static void compare_value(struct scan *scan, json_t *theirs) {
 }
 
 /*
- * Whether the scanner may refuse what jansson takes: for its limits; and because jansson 2.14 drops a zero byte that follows a
- * number or a word ("[1\0]" is [1] to it), which is no JSON.
+ * Whether the scanner may refuse what jansson takes: for its limits; and because jansson 2.14 drops a zero byte that
+ * follows a number or a word ("[1\0]" is [1] to it), which is no JSON.
  */
 static bool may_refuse(int r, struct text bytes) {
     return r == SCAN_TOO_DEEP || r == SCAN_TOO_MANY || r == SCAN_NUMBER_RANGE ||
@@ -114,8 +114,8 @@ static void compare_review(const struct token_review *review, const json_t *thei
     const json_t *spec = json_object_get(theirs, "spec"), *audiences = json_object_get(spec, "audiences");
     const char *token = string_member(spec, "token"), *version = string_member(theirs, "apiVersion");
     CHECK(token != NULL && version != NULL && strcmp(string_member(theirs, "kind"), "TokenReview") == 0);
-    CHECK(strcmp(version, review->version == REVIEW_VERSION_V1 ? "authentication.k8s.io/v1" : "authentication.k8s.io/v1beta1") ==
-          0);
+    CHECK(strcmp(version,
+                 review->version == REVIEW_VERSION_V1 ? "authentication.k8s.io/v1" : "authentication.k8s.io/v1beta1") == 0);
     CHECK(text_equal(review->token, text_of(token)) && review->token.n_bytes > 0);
     CHECK(review->n_audiences == json_array_size(audiences) && review->n_audiences <= LIMIT_REVIEW_AUDIENCES);
     for (size_t i = 0; i < review->n_audiences; i++)

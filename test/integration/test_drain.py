@@ -86,7 +86,7 @@ def test_a_second_signal_ends_it_at_once(provider, start):
 
 
 def test_stuck_callers_do_not_hold_the_process_past_twenty_five_seconds(provider, start):
-    webhook = start(provider, {"introspection": {"timeout": "60s"}})
+    webhook = start(provider, {"introspection": {"timeout": "30s"}})
     half_handshake = webhook.connect(handshake=False)
     half_request = webhook.connect()
     half_request.send(b"POST /authenticate HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")

@@ -2,12 +2,12 @@
 
 import json
 import re
+import socket
 import time
 
 import pytest
 
-from lib import connection, paths, reasons, reply, sentinel, wait
-from lib.connection import Connection
+from lib import paths, reasons, reply, sentinel, wait
 from lib.webhook import GENERATION, RELOADED
 
 
@@ -50,11 +50,15 @@ def test_no_review_is_answered_on_the_operations_listener(shared):
 
 
 def test_the_operations_listener_can_speak_tls(provider, start):
-    """Plain HTTP is then not answered, so the start is watched through TLS."""
-    webhook = start(provider, changes={"listeners": {"operations": {"tls": {"certFile": "tls/tls.crt", "keyFile": "tls/tls.key"}}}},
-                    ready=False)
-    with Connection(webhook.operations_port, connection.context(webhook.certificates.server_ca)) as opened:
-        assert opened.request("GET", "/readyz").status == 200
+    webhook = start(provider, changes={"listeners": {"operations": {"tls": {"certFile": "tls/tls.crt", "keyFile": "tls/tls.key"}}}})
+    assert webhook.operations("/livez")[2] == "ok" and webhook.metrics().samples
+    with socket.create_connection(("127.0.0.1", webhook.operations_port), timeout=5) as plain:
+        plain.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+        try:
+            got = plain.recv(100)
+        except OSError:
+            got = b""
+    assert not got.startswith(b"HTTP"), got
 
 
 # ---- metrics
@@ -171,7 +175,7 @@ def test_the_end_of_our_certificates_is_shown(shared):
 
 def test_every_metric_is_in_the_documentation_and_every_documented_one_is_there(shared):
     page = paths.ROOT / "docs" / "metrics.md"
-    documented = set(re.findall(r"`(kube_introspect_[a-z0-9_]+)`", page.read_text()))
+    documented = set(re.findall(r"`((?:kube_introspect|process)_[a-z0-9_]+)`", page.read_text()))
     assert set(shared.webhook.metrics().types) == documented, f"{page} and /metrics differ"
 
 

@@ -112,8 +112,8 @@ def expected(case):
     return {(entry["verdict"].lower(), entry["reason"]) for entry in listed}
 
 
-def control():
-    return scripts(json.loads((paths.REPLIES / "control-active.json").read_text()), None)[0]
+def control(provider):
+    return scripts(json.loads((paths.REPLIES / "control-active.json").read_text()), provider)[0]
 
 
 def test_there_are_at_least_sixty_replies_and_each_has_its_own_name():
@@ -134,7 +134,7 @@ def test_reply(shared, path):
                                f"got {got}; log {shared.webhook.log}")
         assert record["verdict"] == answer.verdict
     shared.webhook.assert_alive()
-    token = shared.provider.knows(sentinel.token(), control())
+    token = shared.provider.knows(sentinel.token(), control(shared.provider))
     assert shared.caller.review(token).verdict == "allow", f"after {path.name} a good reply is not allowed; log {shared.webhook.log}"
 
 

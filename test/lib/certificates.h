@@ -11,9 +11,9 @@ struct certificate {
 
 struct certificate_wish {
     const char *common_name;
-    const char *san;       /* as OpenSSL's extension writes it: "DNS:localhost,IP:127.0.0.1"; NULL: none */
-    int64_t starts_in_s;   /* from now; negative: in the past */
-    int64_t ends_in_s;     /* from now; 0: in an hour */
+    const char *san;     /* as OpenSSL's extension writes it: "DNS:localhost,IP:127.0.0.1"; NULL: none */
+    int64_t starts_in_s; /* from now; negative: in the past */
+    int64_t ends_in_s;   /* from now; 0: in an hour */
     int is_ca;
 };
 

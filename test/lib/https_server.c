@@ -24,7 +24,6 @@ struct https_connection {
     int fd;
     SSL *ssl;
     enum { GO_ON, CLOSE, RESET } after;
-    _Atomic bool is_open;
 };
 
 struct https_server {
@@ -45,6 +44,21 @@ static void die(const char *what) {
     abort();
 }
 
+/* Not malloc() and its kin: a test that makes those fail (memory.h) means its own program, not this server. */
+static void *allocate(void *memory, size_t n_bytes) {
+    void *const room = reallocarray(memory, n_bytes, 1);
+    if (room == NULL)
+        die("reallocarray");
+    return room;
+}
+
+static char *copy_of(const char *bytes, size_t n_bytes) {
+    char *const copy = allocate(NULL, n_bytes + 1);
+    memcpy(copy, bytes, n_bytes);
+    copy[n_bytes] = '\0';
+    return copy;
+}
+
 /* ---- requests ---- */
 
 struct input {
@@ -60,9 +74,7 @@ static bool wants_close(struct https_connection *connection) {
 static bool read_more(struct https_connection *connection, struct input *input) {
     if (input->capacity - input->n_bytes < 65536) {
         input->capacity = input->capacity * 2 + 131072;
-        input->bytes = realloc(input->bytes, input->capacity);
-        if (input->bytes == NULL)
-            die("realloc");
+        input->bytes = allocate(input->bytes, input->capacity);
     }
     struct pollfd readable = {.fd = connection->fd, .events = POLLIN};
     while (SSL_pending(connection->ssl) == 0 && poll(&readable, 1, 20) == 0) {
@@ -90,16 +102,21 @@ static bool serve_one(struct https_connection *connection, struct input *input, 
             return false;
     }
     const size_t n_head = (size_t)(end - input->bytes) + 4;
-    char *const head = strndup(input->bytes, n_head);
+    char *const head = copy_of(input->bytes, n_head);
     const size_t n_body = content_length(head);
     bool is_whole = true;
     while (is_whole && input->n_bytes < n_head + n_body)
         is_whole = read_more(connection, input);
     char method[16] = "", path[1024] = "";
     if (is_whole && sscanf(head, "%15s %1023s", method, path) == 2) {
-        char *const body = strndup(input->bytes + n_head, n_body);
-        const struct https_request request = {.connection = connection, .nth = nth, .method = method, .path = path,
-                                              .head = head, .body = body, .n_body_bytes = n_body};
+        char *const body = copy_of(input->bytes + n_head, n_body);
+        const struct https_request request = {.connection = connection,
+                                              .nth = nth,
+                                              .method = method,
+                                              .path = path,
+                                              .head = head,
+                                              .body = body,
+                                              .n_body_bytes = n_body};
         connection->server->n_requests++;
         connection->server->settings.script(connection->server->settings.context, &request);
         memmove(input->bytes, input->bytes + n_head + n_body, input->n_bytes - n_head - n_body + 1);
@@ -143,19 +160,16 @@ static void *serve_connection(void *context) {
     }
     close_connection(connection);
     free(input.bytes);
-    connection->is_open = false;
     return NULL;
 }
 
 /* ---- the server ---- */
 
 static void add_connection(struct https_server *server, int fd) {
-    struct https_connection *const connection = calloc(1, sizeof(*connection));
-    if (connection == NULL || (connection->ssl = SSL_new(server->context)) == NULL)
+    struct https_connection *const connection = allocate(NULL, sizeof(*connection));
+    *connection = (struct https_connection){.server = server, .fd = fd, .ssl = SSL_new(server->context)};
+    if (connection->ssl == NULL)
         die("https_server: a connection");
-    connection->server = server;
-    connection->fd = fd;
-    connection->is_open = true;
     pthread_mutex_lock(&server->lock);
     connection->next = server->connections;
     server->connections = connection;
@@ -227,11 +241,8 @@ static void listen_at_any_port(struct https_server *server) {
 }
 
 struct https_server *https_server_start(const struct https_settings *settings) {
-    struct https_server *const server = calloc(1, sizeof(*server));
-    if (server == NULL)
-        die("calloc");
-    server->settings = *settings;
-    server->context = context_new(settings);
+    struct https_server *const server = allocate(NULL, sizeof(*server));
+    *server = (struct https_server){.settings = *settings, .context = context_new(settings)};
     pthread_mutex_init(&server->lock, NULL);
     listen_at_any_port(server);
     sigset_t pipe_signal, before; /* a peer that is gone must not end the test */

@@ -83,6 +83,10 @@ int file_read(const char *path, size_t max_bytes, struct secret **ret_bytes, str
     return r != 0 ? r : read_whole(fd, path, max_bytes, ret_bytes, error);
 }
 
+int file_read_stream(int fd, const char *name, size_t max_bytes, struct secret **ret_bytes, struct error *error) {
+    return read_whole(fd, name, max_bytes, ret_bytes, error);
+}
+
 static int64_t nanoseconds(struct timespec time) {
     return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }

@@ -19,6 +19,12 @@
 int file_read(const char *path, size_t max_bytes, struct secret **ret_bytes, struct error *error);
 
 /*
+ * Reads a stream, such as standard input, to its end; waits for it. name is for messages. Otherwise like file_read(), and the
+ * descriptor stays the caller's.
+ */
+int file_read_stream(int fd, const char *name, size_t max_bytes, struct secret **ret_bytes, struct error *error);
+
+/*
  * What tells one version of a file from the next: device, inode, size, both times. Follows links. A file that is not
  * there has a signature of its own.
  */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -122,6 +123,12 @@ static int explain_reply(const struct config *config, size_t issuer, struct text
     return r;
 }
 
+static int read_reply(const char *path, struct secret **ret_bytes, struct error *error) {
+    if (strcmp(path, "-") == 0)
+        return file_read_stream(STDIN_FILENO, "standard input", LIMIT_INTROSPECTION_REPLY_BYTES, ret_bytes, error);
+    return file_read(path, LIMIT_INTROSPECTION_REPLY_BYTES, ret_bytes, error);
+}
+
 int command_explain(const char *config_path, const struct explain_options *options) {
     struct error error = {"out of memory"};
     struct config *config = NULL;
@@ -130,10 +137,8 @@ int command_explain(const char *config_path, const struct explain_options *optio
     int r = config_load(config_path, &config, &error);
     if (r == 0)
         r = find_issuer(config, options->issuer, &issuer, &error);
-    if (r == 0) {
-        const char *path = strcmp(options->reply_path, "-") == 0 ? "/dev/stdin" : options->reply_path;
-        r = file_read(path, LIMIT_INTROSPECTION_REPLY_BYTES, &bytes, &error);
-    }
+    if (r == 0)
+        r = read_reply(options->reply_path, &bytes, &error);
     const bool is_read = r == 0;
     if (is_read)
         r = explain_reply(config, issuer, secret_text(bytes), options, &error);

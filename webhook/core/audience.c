@@ -12,8 +12,8 @@ static bool is_of_token(const struct identity *identity, struct text audience) {
     return false;
 }
 
-size_t audience_grant(const struct policy *policy, const struct identity *identity, const struct text *asked, size_t n_asked,
-                      struct text *ret_audiences) {
+size_t audience_grant(const struct policy *policy, const struct identity *identity, const struct text *asked,
+                      size_t n_asked, struct text *ret_audiences) {
     struct text_list granted = {.items = ret_audiences};
     for (size_t i = 0; i < n_asked; i++) {
         if (!text_list_contains(&policy->api_audiences, asked[i]) && !is_of_token(identity, asked[i]))

@@ -16,7 +16,7 @@ struct cache;
 
 struct cache_limits {
     size_t max_entries, max_negative_entries;
-    size_t max_bytes; /* of both partitions together, links and tokens counted */
+    size_t max_bytes; /* of both together, divided between them like the entries; links, tokens, identities counted */
 };
 
 struct cache_stats {
@@ -53,7 +53,8 @@ int cache_lookup(struct cache *cache, const uint8_t key[DIGEST_BYTES], struct te
  */
 void cache_insert(struct cache *cache, struct fact *fact);
 
-/* Keeps an identity beside its fact, if that very fact is still there. Takes its own reference. Any thread. */
+/* Keeps an identity beside its fact, if that very fact is still there, unless the one there is of a later generation. Takes
+ * its own reference. Any thread. */
 void cache_attach(struct cache *cache, struct fact *fact, struct identity *identity);
 
 /* Forgets one fact. Any thread. */

@@ -29,8 +29,8 @@ static void rest_on(struct decision *decision, struct fact *fact, struct identit
 /* ---- times ---- */
 
 /*
- * Age counts on the monotonic clock from when the question was sent. A ttl of 0 is never fresh, also for a fact that another
- * thread asked for after this one read the clock.
+ * Age counts on the monotonic clock from when the question was sent. A ttl of 0 is never fresh, also for a fact that
+ * another thread asked for after this one read the clock.
  */
 static bool is_fresh(const struct decide *with, const struct fact *fact, int64_t ttl_ms) {
     return ttl_ms > 0 && with->now_mono_ms - fact->asked_mono_ms < ttl_ms;
@@ -38,14 +38,15 @@ static bool is_fresh(const struct decide *with, const struct fact *fact, int64_t
 
 /*
  * Refused from exp on (RFC 7519 section 4.1.4), and clockSkew does not prolong it: the provider that says active: true has
- * looked at its own clock when it was asked, so the skew that a verifier of JWTs allows for is in that answer already. What is
- * left is a fact in the cache, and that must never live past exp.
+ * looked at its own clock when it was asked, so the skew that a verifier of JWTs allows for is in that answer already. What
+ * is left is a fact in the cache, and that must never live past exp.
  */
 static bool is_expired(const struct decide *with, const struct fact *fact) {
     return fact->exp_unix_s != FACT_NO_TIME && with->now_unix_ms / 1000 >= fact->exp_unix_s;
 }
 
-/* nbf and iat are compared in the token's favour: a provider whose clock is ahead must not lock out whoever has just logged in. */
+/* nbf and iat are compared in the token's favour: a provider whose clock is ahead must not lock out whoever has just logged
+ * in. */
 static bool is_ahead(const struct decide *with, int64_t unix_s, int64_t clock_skew_s) {
     return unix_s != FACT_NO_TIME && with->now_unix_ms / 1000 + clock_skew_s < unix_s;
 }
@@ -66,8 +67,8 @@ static const struct issuer_policy *issuer_of_decision(const struct decide *with,
     return &with->policy->issuers[decision->issuer];
 }
 
-/* An identity that came with the fact from the cache will do if this policy made it: within a generation, triage sends a token
-   to one issuer only. Any other is as good as none, also for the audit log. */
+/* An identity that came with the fact from the cache will do if this policy made it: within a generation, triage sends a
+   token to one issuer only. Any other is as good as none, also for the audit log. */
 static void forget_foreign_identity(const struct decide *with, struct decision *decision) {
     if (decision->identity == NULL || decision->identity->generation == with->policy->generation)
         return;
@@ -75,8 +76,8 @@ static void forget_foreign_identity(const struct decide *with, struct decision *
     decision->identity = NULL;
 }
 
-/* Sees to it that the decision has the identity that this policy makes of its fact. Refusals are kept like users are. Returns 0,
-   or a negative errno. */
+/* Sees to it that the decision has the identity that this policy makes of its fact. Refusals are kept like users are.
+   Returns 0, or a negative errno. */
 static int identify(const struct decide *with, struct decision *decision) {
     if (decision->identity != NULL)
         return 0;
@@ -101,8 +102,8 @@ static enum reason check_audiences(const struct decide *with, const struct text 
     const size_t n_limited = n_asked < LIMIT_REVIEW_AUDIENCES ? n_asked : LIMIT_REVIEW_AUDIENCES;
     decision->n_audiences = audience_grant(with->policy, decision->identity, asked, n_limited, decision->audiences);
     decision->has_audiences = decision->n_audiences > 0;
-    /* Without knowing the API server's audiences the member is left out, which is documented to mean: good for those. The API
-       server itself then compares them with what was asked. */
+    /* Without knowing the API server's audiences the member is left out, which is documented to mean: good for those. The
+       API server itself then compares them with what was asked. */
     const bool is_refused = !decision->has_audiences && with->policy->api_audiences.n_items > 0;
     return is_refused ? REASON_AUDIENCE_NOT_ASKED : REASON_OK;
 }

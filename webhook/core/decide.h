@@ -21,7 +21,8 @@ enum cache_outcome {
 /* "none", "hit", "negative", "stale", "miss". Static. */
 const char *cache_outcome_word(enum cache_outcome outcome);
 
-/* What the provider's answer depends on, per issuer: what fact_key() takes besides the token. Same order as the policy's. */
+/* What the provider's answer depends on, per issuer: what fact_key() takes besides the token. Same order as the policy's.
+ */
 struct decide_issuer {
     struct text endpoint; /* the introspection endpoint in use; empty while discovery has not succeeded */
     struct text client;
@@ -58,8 +59,8 @@ enum decide_step { DECIDE_DONE, DECIDE_ASK };
  * issuer_of  gives endpoint and client of an issuer (which only net/ knows, as discovery may change them)
  * asked      the review's audiences, borrowed until the decision is used
  *
- * Returns DECIDE_DONE with the verdict, or DECIDE_ASK: the issuer's provider has to be asked about the token, decision->issuer
- * and decision->key say which. Never fails: our own failures are VERDICT_UNAVAILABLE, REASON_INTERNAL.
+ * Returns DECIDE_DONE with the verdict, or DECIDE_ASK: the issuer's provider has to be asked about the token,
+ * decision->issuer and decision->key say which. Never fails: our own failures are VERDICT_UNAVAILABLE, REASON_INTERNAL.
  */
 enum decide_step decide_begin(const struct decide *with, struct decide_issuer (*issuer_of)(void *context, size_t issuer),
                               void *context, struct text token, const struct text *asked, size_t n_asked,
@@ -69,7 +70,8 @@ enum decide_step decide_begin(const struct decide *with, struct decide_issuer (*
 void decide_fact(const struct decide *with, struct fact *fact, const struct text *asked, size_t n_asked,
                  struct decision *decision);
 
-/* Goes on without: nobody could say, and this is why (a reason whose verdict is UNAVAILABLE, or REASON_INTERNAL is used). */
+/* Goes on without: nobody could say, and this is why (a reason whose verdict is UNAVAILABLE, or REASON_INTERNAL is used).
+ */
 void decide_unavailable(enum reason reason, struct decision *decision);
 
 /* Releases what the decision holds. A zeroed one is fine. */

@@ -11,7 +11,8 @@ int explanation_precision(struct text text) {
     return text.n_bytes > VALUE_BYTES ? VALUE_BYTES : (int)text.n_bytes;
 }
 
-/* One byte becomes one byte: a control character is shown as "?", and C1 ones, which UTF-8 writes as 0xC2 0x80 to 0x9F, too. */
+/* One byte becomes one byte: a control character is shown as "?", and C1 ones, which UTF-8 writes as 0xC2 0x80 to 0x9F,
+ * too. */
 static void replace_controls(char *line) {
     for (unsigned char *c = (unsigned char *)line; *c != '\0'; c++) {
         if (*c < 0x20 || *c == 0x7F)

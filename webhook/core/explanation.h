@@ -25,5 +25,5 @@ bool explanation_rule(struct explanation *explanation, const char *rule, bool he
     __attribute__((format(printf, 4, 5)));
 
 /* The same for one of a list of rules: "claimValidationRules[2]". */
-bool explanation_rule_at(struct explanation *explanation, const char *list, size_t index, bool held, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
+bool explanation_rule_at(struct explanation *explanation, const char *list, size_t index, bool held, const char *format,
+                         ...) __attribute__((format(printf, 5, 6)));

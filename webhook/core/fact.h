@@ -58,8 +58,8 @@ struct fact_source {
 };
 
 /*
- * Returns 0, -ENOMEM, or -EMSGSIZE where token or claims are longer than any that triage and decoder let through. The caller
- * holds the one reference: fact_unref() it.
+ * Returns 0, -ENOMEM, or -EMSGSIZE where token or claims are longer than any that triage and decoder let through. The
+ * caller holds the one reference: fact_unref() it.
  */
 int fact_new(const struct fact_source *source, struct fact **ret_fact);
 

@@ -5,9 +5,9 @@
 #define RESERVED TEXT("system:")
 
 /*
- * Whether the provider says that it left groups out: OpenID Connect Core section 5.6.2 (_claim_names, as Azure AD does it for
- * access tokens) and hasgroups (as it does it for implicit flows). Fewer groups than the user has are not fewer rights: a
- * userValidationRule, or a policy that denies by group, would not see the group it is about.
+ * Whether the provider says that it left groups out: OpenID Connect Core section 5.6.2 (_claim_names, as Azure AD does it
+ * for access tokens) and hasgroups (as it does it for implicit flows). Fewer groups than the user has are not fewer rights:
+ * a userValidationRule, or a policy that denies by group, would not see the group it is about.
  */
 static bool is_overage(const struct reading *reading) {
     const struct text claim = reading->issuer->groups_claim;
@@ -72,8 +72,8 @@ static enum reason map_all(const struct reading *reading, struct mapped_user *us
         if (reason != REASON_OK)
             return reason;
     }
-    explanation_rule(reading->explanation, "claimMappings.groups", true, "%zu from %.*s, %zu after groupMapping", n, SEEN(claim),
-                     user->n_groups);
+    explanation_rule(reading->explanation, "claimMappings.groups", true, "%zu from %.*s, %zu after groupMapping", n,
+                     SEEN(claim), user->n_groups);
     return REASON_OK;
 }
 
@@ -90,7 +90,8 @@ enum reason groups_map(const struct reading *reading, struct mapped_user *user) 
     }
     switch (claims_kind(reading->claims, claim)) {
     case CLAIM_ABSENT:
-        return explanation_rule(reading->explanation, rule, reading->issuer->accept_absent_groups, "%.*s is absent", SEEN(claim))
+        return explanation_rule(reading->explanation, rule, reading->issuer->accept_absent_groups, "%.*s is absent",
+                                SEEN(claim))
                    ? REASON_OK
                    : REASON_GROUPS_ABSENT;
     case CLAIM_STRING:

@@ -21,7 +21,8 @@ struct identity {
     uint32_t ttl_ms;       /* of this identity: the issuer's, or its tier's */
     uint32_t n_user_bytes; /* JSON of status.user; 0 unless reason is REASON_OK */
     uint32_t n_audience_bytes;
-    char bytes[]; /* the user's JSON; then the token's audiences that are among the issuer's, each followed by a zero byte */
+    char
+        bytes[]; /* the user's JSON; then the token's audiences that are among the issuer's, each followed by a zero byte */
 };
 
 /* A line of an explanation: a rule, whether it held, and what was seen. Written by identity_new() when asked to. */
@@ -36,7 +37,8 @@ struct explanation {
  * fact         must be FACT_ACTIVE
  * explanation  told each rule as it is checked; NULL: nobody
  *
- * Returns 0 with *ret_identity (its reason may be a refusal), or -ENOMEM. Any thread.
+ * Returns 0 with *ret_identity (its reason may be a refusal), -ENOMEM, or -EBADMSG for claims that no decoder gave. Any
+ * thread.
  */
 int identity_new(const struct fact *fact, const struct policy *policy, const struct issuer_policy *issuer,
                  struct explanation *explanation, struct identity **ret_identity);

@@ -38,8 +38,8 @@ void mapping_append_name(struct text prefix, struct text value, struct buffer *b
 
 /* ---- username and uid ---- */
 
-/* The value of a claim that must be one string. The client's id is the subject where the policy says so: also for a user name
-   that is taken from another claim, which such a token cannot have. */
+/* The value of a claim that must be one string. The client's id is the subject where the policy says so: also for a user
+   name that is taken from another claim, which such a token cannot have. */
 static struct text single_value(const struct reading *reading, struct text claim, bool falls_back) {
     const struct text value = claims_string(reading->claims, claim);
     if (value.n_bytes == 0 && rules_client_is_subject(reading) && (falls_back || text_equal(claim, TEXT("sub"))))
@@ -71,7 +71,9 @@ enum reason mapping_username(const struct reading *reading, struct mapped_user *
     const enum reason reason = judge_username(issuer, kind, username);
     explanation_rule(reading->explanation, "claimMappings.username", reason == REASON_OK, "\"%.*s%.*s\" from %.*s%s",
                      SEEN(issuer->username_prefix), SEEN(username), SEEN(issuer->username_claim),
-                     kind == CLAIM_ABSENT ? ", which is absent" : is_single_type(kind) ? "" : ", which is no string");
+                     kind == CLAIM_ABSENT   ? ", which is absent"
+                     : is_single_type(kind) ? ""
+                                            : ", which is no string");
     user->username = username;
     return reason;
 }
@@ -158,8 +160,8 @@ static enum reason map_extra(const struct reading *reading, size_t index, struct
     char room[32];
     size_t n_values = 0;
     const enum reason reason = read_extra(reading->claims, mapping->claim, room, values, &n_values);
-    explanation_rule_at(reading->explanation, "claimMappings.extra", index, reason == REASON_OK, "%.*s: %zu values from %.*s",
-                        SEEN(mapping->key), n_values, SEEN(mapping->claim));
+    explanation_rule_at(reading->explanation, "claimMappings.extra", index, reason == REASON_OK,
+                        "%.*s: %zu values from %.*s", SEEN(mapping->key), n_values, SEEN(mapping->claim));
     if (reason == REASON_OK && n_values > 0)
         append_extra(mapping->key, values, n_values, buffer);
     return reason;

@@ -29,7 +29,8 @@ struct group_rule { /* groupMapping.rules: provider group -> Kubernetes groups, 
     struct text_list to;
 };
 
-struct cache_tier { /* cache.tiers: members of any of these groups (after mapping) have a shorter ttl */
+struct cache_tier { /* cache.tiers: members of any of these groups, as the provider or the mapping calls them, without
+                       prefix */
     struct text_list groups;
     int64_t ttl_ms;
 };
@@ -69,7 +70,7 @@ struct issuer_policy {
 };
 
 struct policy {
-    uint32_t generation;           /* of the configuration; 1 is the first */
+    uint32_t generation; /* of the configuration; 1 is the first */
     struct text cluster;
     struct text_list api_audiences; /* the API server's own; empty: not told */
     const struct issuer_policy *issuers;

@@ -25,7 +25,7 @@ static enum reason check_issuer(const struct reading *reading) {
     }
     const bool held = kind == CLAIM_STRING && text_equal(iss, reading->issuer->url);
     return explanation_rule(reading->explanation, "issuer.url", held, "iss \"%.*s\"", SEEN(iss)) ? REASON_OK
-                                                                                                : REASON_ISSUER_MISMATCH;
+                                                                                                 : REASON_ISSUER_MISMATCH;
 }
 
 /* A name of a token's type that is not accepted: bound to a key, or no access token. */
@@ -42,15 +42,15 @@ static enum reason check_token_type(const struct reading *reading) {
     if (kind == CLAIM_ABSENT) {
         const bool held = reading->issuer->accept_absent_token_type;
         return explanation_rule(reading->explanation, "absentTokenType", held, "no token_type") ? REASON_OK
-                                                                                              : REASON_TOKEN_TYPE_ABSENT;
+                                                                                                : REASON_TOKEN_TYPE_ABSENT;
     }
     const bool held = kind == CLAIM_STRING && is_one_of(type, accepted, sizeof(accepted) / sizeof(accepted[0]));
     return explanation_rule(reading->explanation, "token_type", held, "\"%.*s\"", SEEN(type)) ? REASON_OK
-                                                                                            : refused_type(type);
+                                                                                              : refused_type(type);
 }
 
-/* Keycloak names the type of every token in the claim typ ("Bearer", "Refresh", "ID", "Offline", "DPoP"); others copy the JOSE
-   header's typ there (RFC 9068 section 2.1). */
+/* Keycloak names the type of every token in the claim typ ("Bearer", "Refresh", "ID", "Offline", "DPoP"); others copy the
+   JOSE header's typ there (RFC 9068 section 2.1). */
 static enum reason check_typ(const struct reading *reading) {
     static const struct text accepted[] = {TEXT("Bearer"), TEXT("at+jwt"), TEXT("application/at+jwt"), TEXT("JWT")};
     const enum claim_kind kind = claims_kind(reading->claims, TEXT("typ"));
@@ -79,8 +79,8 @@ static enum reason check_client(const struct reading *reading) {
     const enum claim_kind kind = claims_kind(reading->claims, name);
     const struct text client = claims_string(reading->claims, name);
     const bool held = kind == CLAIM_STRING && text_list_contains(&reading->issuer->client_ids, client);
-    explanation_rule(reading->explanation, "clientIDs", held, kind == CLAIM_ABSENT ? "no client_id, no %.*s%.*s" : "%.*s \"%.*s\"",
-                     SEEN(name), SEEN(client));
+    explanation_rule(reading->explanation, "clientIDs", held,
+                     kind == CLAIM_ABSENT ? "no client_id, no %.*s%.*s" : "%.*s \"%.*s\"", SEEN(name), SEEN(client));
     return held ? REASON_OK : REASON_CLIENT_REFUSED;
 }
 
@@ -107,10 +107,12 @@ static enum reason check_audience(const struct reading *reading) {
     const enum claim_kind kind = claims_kind(reading->claims, TEXT("aud"));
     if (kind == CLAIM_ABSENT) {
         const bool held = reading->issuer->accept_absent_audience;
-        return explanation_rule(reading->explanation, "absentAudience", held, "no aud") ? REASON_OK : REASON_AUDIENCE_ABSENT;
+        return explanation_rule(reading->explanation, "absentAudience", held, "no aud") ? REASON_OK
+                                                                                        : REASON_AUDIENCE_ABSENT;
     }
     if (kind != CLAIM_STRING && kind != CLAIM_STRINGS) {
-        explanation_rule(reading->explanation, "issuer.audiences", false, "aud is neither a string nor an array of strings");
+        explanation_rule(reading->explanation, "issuer.audiences", false,
+                         "aud is neither a string nor an array of strings");
         return REASON_CLAIM_TYPE_INVALID;
     }
     const struct text found = find_audience(reading);
@@ -159,7 +161,10 @@ static enum reason check_claim_rule(const struct reading *reading, size_t index)
     const bool is_text = kind == CLAIM_STRING || seen.n_bytes > 0;
     const bool held = is_text && text_equal(seen, rule->required_value);
     explanation_rule_at(reading->explanation, "claimValidationRules", index, held, "%.*s is %s%.*s%s", SEEN(rule->claim),
-                        kind == CLAIM_ABSENT ? "absent" : is_text ? "\"" : "of another type", SEEN(seen), is_text ? "\"" : "");
+                        kind == CLAIM_ABSENT ? "absent"
+                        : is_text            ? "\""
+                                             : "of another type",
+                        SEEN(seen), is_text ? "\"" : "");
     return held ? REASON_OK : REASON_CLAIM_RULE;
 }
 
@@ -174,8 +179,8 @@ static enum reason check_claim_rules(const struct reading *reading) {
 
 enum reason rules_check(const struct reading *reading) {
     static enum reason (*const checks[])(const struct reading *) = {
-        check_issuer,   check_token_type, check_typ,     check_binding,
-        check_client,   check_audience,   check_subject, check_claim_rules,
+        check_issuer, check_token_type, check_typ,     check_binding,
+        check_client, check_audience,   check_subject, check_claim_rules,
     };
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
         const enum reason reason = checks[i](reading);

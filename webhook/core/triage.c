@@ -66,7 +66,7 @@ int triage(const struct policy *policy, struct text token, size_t *ret_issuer, e
     const int r = jwt_peek(token, &peek);
     if (r < 0)
         return r;
-    *ret_reason = peek.form == JWT_FORM_SIGNED ? triage_signed(policy, &peek, ret_issuer)
-                                               : triage_opaque(policy, token, ret_issuer);
+    *ret_reason =
+        peek.form == JWT_FORM_SIGNED ? triage_signed(policy, &peek, ret_issuer) : triage_opaque(policy, token, ret_issuer);
     return 0;
 }

@@ -25,9 +25,9 @@ static struct text secret_of(const struct lane *lane, const struct flight *fligh
 /* Room is made first, so that no smaller allocation with the token's beginning is left behind. */
 static int write_request(const struct lane *lane, const struct flight *flight, struct buffer *request) {
     const struct text token = flight_token(flight);
-    const struct text id =
-        method_of(lane) == CLIENT_SECRET_BASIC ? (struct text){0} : text_of(config_of(lane)->client_id);
+    const struct text id = method_of(lane) == CLIENT_SECRET_BASIC ? (struct text){0} : text_of(config_of(lane)->client_id);
     const struct text secret = secret_of(lane, flight);
+    buffer_clear(request); /* it is empty, but may remember a lack of memory */
     const int r = buffer_reserve(request, introspection_request_bytes(token, id, secret));
     if (r != 0)
         return r;
@@ -86,7 +86,8 @@ static void land(struct lane *lane, struct flight *flight, struct fact *fact) {
     flight_list_append(&lanes->landed, flight);
 }
 
-static int fact_of(const struct flight *flight, const struct call *call, const struct reply *reply, struct fact **ret_fact) {
+static int fact_of(const struct flight *flight, const struct call *call, const struct reply *reply,
+                   struct fact **ret_fact) {
     const struct text claims = buffer_text(&reply->introspection.claims);
     const struct fact_source source = {
         .answer = reply->answer,
@@ -167,9 +168,8 @@ static bool ask_again(struct lane *lane, struct flight *flight, struct call *cal
 static void prefer_secret(struct lane *lane, const struct flight *flight) {
     if (lane->preferred_secret == flight->secret)
         return;
-    lane_report(lane, REASON_CLIENT_CREDENTIALS_REJECTED,
-                "the provider takes line %zu of %s and rejects line %zu", flight->secret + 1, config_of(lane)->secret_file,
-                lane->preferred_secret + 1);
+    lane_report(lane, REASON_CLIENT_CREDENTIALS_REJECTED, "the provider takes line %zu of %s and rejects line %zu",
+                flight->secret + 1, config_of(lane)->secret_file, lane->preferred_secret + 1);
     lane->preferred_secret = flight->secret;
 }
 

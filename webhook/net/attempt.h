@@ -1,6 +1,7 @@
 /*
- * The attempts of a flight: it takes a place among the provider's calls, asks, maybe asks again (over a fresh connection where
- * the pooled one was closed, with the other line of the secret file where the first was rejected), and lands or fails.
+ * The attempts of a flight: it takes a place among the provider's calls, asks, maybe asks again (over a fresh connection
+ * where the pooled one was closed, with the other line of the secret file where the first was rejected), and lands or
+ * fails.
  */
 #pragma once
 

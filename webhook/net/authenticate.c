@@ -107,6 +107,8 @@ static void answer(struct login *login) {
     }
     metrics_review(loop->services->metrics, login->decision.verdict, login->decision.reason, login->decision.cache,
                    duration_us);
+    if (loop->is_draining) /* h2o decided when the request came, which may have been before */
+        login->req->http1_is_persistent = 0;
     request_send(login->req, 200, "application/json", buffer_text(&loop->scratch));
 }
 

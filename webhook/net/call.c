@@ -40,10 +40,10 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *context) {
 /* ---- the handle ---- */
 
 /* The first failure is kept: a handle that lacks one of its settings must never be used. */
-#define SET(option, value) \
-    do { \
-        if (code == CURLE_OK) \
-            code = curl_easy_setopt(easy, option, value); \
+#define SET(option, value)                                                                                                 \
+    do {                                                                                                                   \
+        if (code == CURLE_OK)                                                                                              \
+            code = curl_easy_setopt(easy, option, value);                                                                  \
     } while (0)
 
 static CURLcode set_transport(CURL *easy, long timeout_ms) {
@@ -145,10 +145,7 @@ static int begin(struct call *call, CURLM *multi, int64_t now_mono_ms) {
     call->message[0] = '\0';
     call->begun_mono_ms = now_mono_ms;
     call->begun_us = clock_mono_us();
-    if (curl_multi_add_handle(multi, call->easy) != CURLM_OK)
-        return -ENOMEM;
-    call->is_under_way = true;
-    return 0;
+    return curl_multi_add_handle(multi, call->easy) == CURLM_OK ? 0 : -ENOMEM;
 }
 
 int call_begin_post(struct call *call, CURLM *multi, const char *url, struct curl_slist *headers, int64_t now_mono_ms) {
@@ -187,7 +184,6 @@ static void end(struct call *call, CURLM *multi) {
     curl_multi_remove_handle(multi, call->easy);
     curl_easy_setopt(call->easy, CURLOPT_FRESH_CONNECT, 0L);
     wipe(&call->request);
-    call->is_under_way = false;
 }
 
 void call_finish(CURLM *multi, CURL *easy, CURLcode code) {
@@ -214,6 +210,12 @@ static bool is_alert(const char *message) {
     return strstr(message, " alert ") != NULL && strstr(message, "SSL") != NULL;
 }
 
+/* One header line over libcurl's own limit (100 kB) never comes to on_header(): libcurl calls it a lack of memory. */
+static enum call_fault fault_of(const struct call *call, CURLcode code) {
+    const bool is_in_headers = call->n_header_bytes > 0 && call->reply.n_bytes == 0;
+    return code == CURLE_OUT_OF_MEMORY && is_in_headers ? CALL_FAULT_TOO_LARGE : call->fault;
+}
+
 void call_result(struct call *call, CURLcode code, struct call_result *ret_result) {
     long n_connects = 0, status = 0, verify_result = 0;
     const char *content_type = NULL;
@@ -223,7 +225,7 @@ void call_result(struct call *call, CURLcode code, struct call_result *ret_resul
     curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &content_type);
     *ret_result = (struct call_result){
         .code = code,
-        .fault = call->fault,
+        .fault = fault_of(call, code),
         .is_reused = n_connects == 0,
         .is_alert = is_alert(call->message),
         .status = status,

@@ -27,7 +27,6 @@ struct call {
     struct buffer reply;
     size_t max_reply_bytes, n_header_bytes;
     enum call_fault fault;
-    bool is_under_way;
     int64_t begun_mono_ms; /* handed to libcurl */
     int64_t begun_us;
     char message[CURL_ERROR_SIZE]; /* libcurl's words: may hold what a provider sent, so it is never printed */
@@ -37,9 +36,9 @@ struct call {
 struct call_result {
     CURLcode code;
     enum call_fault fault;
-    bool is_reused; /* it went over a connection that was there already */
-    bool is_alert;  /* the peer ended TLS with an alert, after the handshake as it looks from here */
-    long status;    /* 0: no reply came */
+    bool is_reused;               /* it went over a connection that was there already */
+    bool is_alert;                /* the peer ended TLS with an alert, after the handshake as it looks from here */
+    long status;                  /* 0: no reply came */
     const char *content_type;     /* or NULL */
     const char *content_encoding; /* or NULL */
     const char *verify_text;      /* why the certificate was refused, or NULL; static */

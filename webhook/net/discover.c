@@ -49,7 +49,8 @@ static int64_t refresh_due(int64_t refreshed_mono_ms) {
 
 static int take_over(struct discover *discover, struct provider *provider, struct provider *previous) {
     const char *const endpoint = previous == NULL ? NULL : endpoint_of(previous);
-    if (endpoint == NULL || previous->lane->discover.url == NULL || strcmp(previous->lane->discover.url, discover->url) != 0)
+    if (endpoint == NULL || previous->lane->discover.url == NULL ||
+        strcmp(previous->lane->discover.url, discover->url) != 0)
         return 0;
     const int64_t refreshed = atomic_load_explicit(&previous->lane->discover.refreshed_mono_ms, memory_order_relaxed);
     discover->due_mono_ms = refresh_due(refreshed);
@@ -110,16 +111,22 @@ static const char *decode_trouble(int r) {
     }
 }
 
-static void succeed(struct lane *lane, const char *endpoint, int64_t now_mono_ms) {
-    struct discover *const discover = &lane->discover;
+/* Returns whether there is an endpoint now: this one, or the one before where this one cannot be taken. */
+static bool use(struct lane *lane, const char *endpoint) {
     const char *const before = endpoint_of(lane->provider);
-    if (publish(discover, lane->provider, endpoint) != 0) {
-        log_warning("provider", "issuer %.*s: the introspection endpoint changes too often: the one before is kept",
-                    LANE_NAME(lane));
-    } else if (before == NULL || strcmp(before, endpoint) != 0) {
+    if (publish(&lane->discover, lane->provider, endpoint) != 0) {
+        lane_report(lane, REASON_INTERNAL,
+                    "no memory for a changed introspection endpoint, or it changes too often: the one before is kept");
+        return before != NULL;
+    }
+    if (before == NULL || strcmp(before, endpoint) != 0)
         log_info("provider", "issuer %.*s: the introspection endpoint is %s", LANE_NAME(lane),
                  before == NULL ? "discovered" : "another one now: the discovery document has changed");
-    }
+    return true;
+}
+
+static void succeed(struct lane *lane, int64_t now_mono_ms) {
+    struct discover *const discover = &lane->discover;
     discover->pause_ms = 0;
     discover->due_mono_ms = refresh_due(now_mono_ms);
     atomic_store_explicit(&discover->refreshed_mono_ms, now_mono_ms, memory_order_relaxed);
@@ -140,8 +147,8 @@ static void fail(struct lane *lane, const char *trouble, const char *detail, int
 static bool learn(struct lane *lane, const struct call_result *result, int64_t now_mono_ms) {
     if (result->code != CURLE_OK) {
         char room[256];
-        const char *const trouble =
-            result->fault == CALL_FAULT_TOO_LARGE ? "the discovery document is too large" : curl_easy_strerror(result->code);
+        const char *const trouble = result->fault == CALL_FAULT_TOO_LARGE ? "the discovery document is too large"
+                                                                          : curl_easy_strerror(result->code);
         fail(lane, trouble, reply_describe(result, room, sizeof(room)), now_mono_ms);
         return false;
     }
@@ -157,9 +164,13 @@ static bool learn(struct lane *lane, const struct call_result *result, int64_t n
         fail(lane, decode_trouble(r), error.text, now_mono_ms);
         return false;
     }
-    succeed(lane, discovery.introspection_endpoint, now_mono_ms);
+    const bool is_used = use(lane, discovery.introspection_endpoint);
     discovery_deinit(&discovery);
-    return true;
+    if (is_used)
+        succeed(lane, now_mono_ms);
+    else
+        fail(lane, "out of memory", "out of memory", now_mono_ms);
+    return is_used;
 }
 
 static void on_done(struct call *call, CURLcode code) {
@@ -204,9 +215,10 @@ void discover_turn(struct lane *lane, int64_t now_mono_ms) {
 
 void discover_hurry(struct lane *lane) {
     struct discover *const discover = &lane->discover;
-    const int64_t soonest = discover->begun_mono_ms == INT64_MIN
-                                ? INT64_MIN
-                                : discover->begun_mono_ms + between(LIMIT_DISCOVERY_RETRY_MAX_MS / 2, LIMIT_DISCOVERY_RETRY_MAX_MS);
+    const int64_t soonest =
+        discover->begun_mono_ms == INT64_MIN
+            ? INT64_MIN
+            : discover->begun_mono_ms + between(LIMIT_DISCOVERY_RETRY_MAX_MS / 2, LIMIT_DISCOVERY_RETRY_MAX_MS);
     if (soonest < discover->due_mono_ms)
         discover->due_mono_ms = soonest;
 }

@@ -1,7 +1,7 @@
 /*
- * Keeps one provider's introspection endpoint known: fetches the discovery document, again when it ages, and after a failure
- * with a growing pause. A refresh that fails changes nothing: the endpoint known before stays. The fetch thread's own, but
- * for the trouble, which anybody may read.
+ * Keeps one provider's introspection endpoint known: fetches the discovery document, again when it ages, and after a
+ * failure with a growing pause. A refresh that fails changes nothing: the endpoint known before stays. The fetch thread's
+ * own, but for the trouble, which anybody may read.
  */
 #pragma once
 
@@ -23,8 +23,8 @@ struct discover {
     char *endpoints[LIMIT_KNOWN_ENDPOINTS]; /* all that were ever published: readers may still hold one */
     size_t n_endpoints;
     int64_t due_mono_ms;
-    int64_t begun_mono_ms; /* of the last one */
-    int64_t pause_ms;      /* after the last failure; 0: it succeeded, or there was none */
+    int64_t begun_mono_ms;             /* of the last one */
+    int64_t pause_ms;                  /* after the last failure; 0: it succeeded, or there was none */
     _Atomic int64_t refreshed_mono_ms; /* the last success; 0: none */
     _Atomic(const char *) trouble;     /* why the last one failed, a static text; NULL: it did not */
 };

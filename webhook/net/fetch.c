@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "net/lane.h"
 
-/* Lock order: one lock, and nothing is called with it held but provider_ref(), and the inbox's own list. */
+/* Lock order: one lock. With it held nothing waits, and nothing is called that takes another. */
 struct fetch {
     struct lanes lanes; /* the thread's own */
     pthread_t thread;
@@ -54,21 +54,19 @@ static void accept_all(struct lanes *lanes, struct flight *first) {
     lanes_forget_landed(lanes);
 }
 
-/* A call that ends makes room for the next one, which wants its first bytes sent: so until nothing ends any more. */
-static void perform(struct lanes *lanes) {
-    bool has_ended;
-    do {
-        int n_running, n_queued;
-        curl_multi_perform(lanes->multi, &n_running);
-        has_ended = false;
-        const CURLMsg *message;
-        while ((message = curl_multi_info_read(lanes->multi, &n_queued)) != NULL) {
-            if (message->msg != CURLMSG_DONE)
-                continue;
-            has_ended = true;
-            call_finish(lanes->multi, message->easy_handle, message->data.result);
-        }
-    } while (has_ended);
+/* Returns whether a call has ended: then another one may have taken its place, which wants its first bytes sent. */
+static bool perform(struct lanes *lanes) {
+    int n_running, n_queued;
+    curl_multi_perform(lanes->multi, &n_running);
+    bool has_ended = false;
+    const CURLMsg *message;
+    while ((message = curl_multi_info_read(lanes->multi, &n_queued)) != NULL) {
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        has_ended = true;
+        call_finish(lanes->multi, message->easy_handle, message->data.result);
+    }
+    return has_ended;
 }
 
 static int wait_ms(const struct lanes *lanes) {
@@ -91,8 +89,8 @@ static void *run(void *context) {
         const int64_t now_mono_ms = now_of(fetch);
         atomic_store_explicit(&fetch->turned_mono_ms, now_mono_ms, memory_order_relaxed);
         lanes_turn(lanes, now_mono_ms);
-        perform(lanes);
-        curl_multi_poll(lanes->multi, NULL, 0, wait_ms(lanes), NULL);
+        if (!perform(lanes))
+            curl_multi_poll(lanes->multi, NULL, 0, wait_ms(lanes), NULL);
     }
     lanes_stop(lanes);
     return NULL;

@@ -22,8 +22,8 @@ struct ticket {
     void (*deliver)(struct ticket *ticket); /* on the fetch thread; must not block */
 
     /* the answer */
-    enum reason reason; /* REASON_OK: fact is set. Otherwise why there is none (always of verdict UNAVAILABLE). */
-    struct fact *fact;  /* counted, the receiver's */
+    enum reason reason;  /* REASON_OK: fact is set. Otherwise why there is none (always of verdict UNAVAILABLE). */
+    struct fact *fact;   /* counted, the receiver's */
     int64_t provider_us; /* how long the call took; -1: none was made */
 };
 
@@ -40,8 +40,8 @@ void fetch_stop(struct fetch *fetch);
 int fetch_configure(struct fetch *fetch, struct provider *const *providers, size_t n_providers);
 
 /*
- * Asks what the provider says of a token. Joins a flight for the same key, or starts one (after a last look into the cache,
- * where an answer may have arrived meanwhile), or waits for a free place among the provider's concurrent calls. A call takes
+ * Asks what the provider says of a token. Joins a flight for the same key (or gets its answer, if that came while this was
+ * on its way to the thread), or starts one, or waits for a free place among the provider's concurrent calls. A call takes
  * at most the provider's timeout, and never longer than the latest deadline of those who wait for it; a ticket is delivered
  * no later than its own deadline (give or take 50 ms), with REASON_DEADLINE_EXCEEDED where the flight goes on without it.
  *
@@ -56,7 +56,8 @@ enum { FETCH_STOPPING = 1 };
 int fetch_ask(struct fetch *fetch, struct provider *provider, const uint8_t key[DIGEST_BYTES], struct text token,
               struct ticket *ticket);
 
-/* A line for each issuer about its endpoint and discovery, for /readyz?verbose: "[+]NAME endpoint known" or "[-]NAME ...". */
+/* A line for each issuer about its endpoint and discovery, for /readyz?verbose: "[+]NAME endpoint known" or "[-]NAME ...".
+ */
 void fetch_describe(struct fetch *fetch, struct buffer *buffer);
 
 /* Milliseconds since the thread last turned, for /livez. Any thread. */

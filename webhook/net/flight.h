@@ -1,6 +1,6 @@
 /*
- * A flight: one token that a provider is asked about, and the tickets of all who wait for the answer. And the table that finds
- * the flight of a key. Made by whoever asks; from then on the fetch thread's own.
+ * A flight: one token that a provider is asked about, and the tickets of all who wait for the answer. And the table that
+ * finds the flight of a key. Made by whoever asks; from then on the fetch thread's own.
  */
 #pragma once
 

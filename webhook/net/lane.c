@@ -139,8 +139,7 @@ struct lane *lanes_adopt(struct lanes *lanes, struct provider *provider) {
 }
 
 static bool is_needed(const struct lane *lane) {
-    return lane->is_configured || lane->waiting.first != NULL || lane->calling.first != NULL ||
-           lane->discover.call != NULL;
+    return lane->is_configured || lane->waiting.first != NULL || lane->calling.first != NULL || lane->discover.call != NULL;
 }
 
 static void let_go(struct lane *lane) {
@@ -225,8 +224,8 @@ void lanes_accept(struct lanes *lanes, struct flight *flight) {
         return enter(lanes, lane, flight);
     if (other->state != FLIGHT_LANDED)
         return join(lanes, lane, other, flight);
-    /* Asked before the answer came, so it would have joined had it been seen in time. Asked after: it has seen the answer in
-       the cache and wants a newer one. */
+    /* Asked before the answer came, so it would have joined had it been seen in time. Asked after: it has seen the answer
+       in the cache and wants a newer one. */
     if (flight->asked_mono_ms <= other->landed_mono_ms) {
         flight_deliver(flight, REASON_OK, other->fact);
         return flight_free(flight);

@@ -33,7 +33,7 @@ struct lane {
     struct call *idle;
 
     struct curl_slist *headers[LIMIT_CLIENT_SECRETS]; /* by secret line; the first alone where none is sent in a header */
-    size_t n_secrets; /* lines to try; 1 for tls_client_auth */
+    size_t n_secrets;                                 /* lines to try; 1 for tls_client_auth */
     size_t preferred_secret;
 
     struct discover discover;

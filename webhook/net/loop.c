@@ -128,7 +128,8 @@ static void handle_drain(struct loop *loop, struct loop_message *message) {
         return;
     loop->is_draining = true;
     loop->drain_mono_ms = clock_mono_ms(loop->services->clock);
-    h2o_context_request_shutdown(&loop->context);
+    /* Not h2o_context_request_shutdown(): that also starts HTTP/2's timers, which would outlive the context. */
+    loop->context.shutdown_requested = 1;
 }
 
 int loop_drain(struct loop *loop) {

@@ -118,5 +118,8 @@ int pem_check_ca(const struct secret *ca, int64_t *ret_not_after, struct error *
 }
 
 const char *pem_verify_text(long verify_result) {
-    return verify_result == X509_V_OK ? NULL : X509_verify_cert_error_string(verify_result);
+    /* "unspecified" is where libcurl starts from: it never came to a check of the chain, or the chain was good. */
+    if (verify_result == X509_V_OK || verify_result == X509_V_ERR_UNSPECIFIED)
+        return NULL;
+    return X509_verify_cert_error_string(verify_result);
 }

@@ -34,5 +34,6 @@ int pem_check_pair(const struct secret *cert, const struct secret *key, int64_t 
  */
 int pem_check_ca(const struct secret *ca, int64_t *ret_not_after, struct error *error);
 
-/* What OpenSSL calls the result of checking a peer's certificate (an X509_V_ERR number); NULL for X509_V_OK. Static. */
+/* What OpenSSL calls the result of checking a peer's certificate (an X509_V_ERR number); NULL where it has nothing
+   against the chain. Static. */
 const char *pem_verify_text(long verify_result);

@@ -39,7 +39,8 @@ static int check_client(const struct snapshot *snapshot, size_t issuer, int64_t 
 }
 
 /* Checks both, and tells the metrics which of them ends first. */
-static int check_certificates(const struct snapshot *snapshot, size_t issuer, struct metrics *metrics, struct error *error) {
+static int check_certificates(const struct snapshot *snapshot, size_t issuer, struct metrics *metrics,
+                              struct error *error) {
     int64_t ca_end = INT64_MAX, client_end = INT64_MAX;
     int r = check_ca(snapshot, issuer, &ca_end, error);
     if (r == 0)

@@ -18,7 +18,7 @@ struct provider {
     size_t issuer;             /* index */
     size_t metrics_row;
     _Atomic(const char *) endpoint; /* NULL: not discovered yet. A published string lives as long as the provider. */
-    struct lane *lane; /* the fetch thread's own: its queue, calls and discovery (lane.h) */
+    struct lane *lane;              /* the fetch thread's own: its queue, calls and discovery (lane.h) */
 };
 
 /*

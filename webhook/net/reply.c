@@ -134,6 +134,8 @@ const char *reply_describe(const struct call_result *result, char *room, size_t 
         snprintf(room, n_room, "HTTP %ld", result->status);
     else if (result->verify_text != NULL)
         snprintf(room, n_room, "%s (%s)", curl_easy_strerror(result->code), result->verify_text);
+    else if (result->code == CURLE_PEER_FAILED_VERIFICATION)
+        snprintf(room, n_room, "%s (it is not for this host name)", curl_easy_strerror(result->code));
     else if (result->is_alert)
         snprintf(room, n_room, "%s (TLS alert: is our client certificate accepted?)", curl_easy_strerror(result->code));
     else

@@ -21,7 +21,8 @@ struct reply {
 void reply_read(const struct call_result *result, struct reply *ret_reply);
 void reply_deinit(struct reply *reply);
 
-/* Whether asking once more, over a new connection, may help: the connection was an old one, and the provider has closed it. */
+/* Whether asking once more, over a new connection, may help: the connection was an old one, and the provider has closed it.
+ */
 bool reply_is_stale_connection(const struct call_result *result);
 
 /* Whether a media type, parameters or not, is application/json. NULL is not. */

@@ -124,6 +124,7 @@ static const char *reason_phrase(int status) {
 void request_send(h2o_req_t *req, int status, const char *content_type, struct text body) {
     req->res.status = status;
     req->res.reason = reason_phrase(status);
+    req->res.content_length = body.n_bytes; /* h2o 2.2 would answer in chunks otherwise */
     h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, content_type, strlen(content_type));
     h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CACHE_CONTROL, NULL, H2O_STRLIT("no-store"));
     h2o_send_inline(req, body.data, body.n_bytes);

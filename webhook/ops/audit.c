@@ -200,7 +200,7 @@ static void advance(struct audit *audit, size_t n_bytes) {
     pthread_mutex_unlock(&audit->lock);
 }
 
-/* The line that was written in part will be written from its start: to another file, or to a FIFO's next reader. */
+/* The line that was written in part will be written from its start, to another file. */
 static void begin_line_again(struct audit *audit) {
     const size_t n_bytes = partial_bytes(&audit->writer);
     audit->writer.offset -= n_bytes;
@@ -211,19 +211,19 @@ static void begin_line_again(struct audit *audit) {
 
 static void write_failed(struct audit *audit, int error) {
     struct writer *writer = &audit->writer;
-    if (error == EPIPE)
-        begin_line_again(audit);
-    /* A full disk comes back by itself; of any other failure the descriptor may be the cause (a lost mount). */
-    if (error != ENOSPC && error != EDQUOT && error != EFBIG && !writer->file.is_stdout)
+    /* A full disk and a FIFO's reader come back by themselves; of all else the descriptor may be the cause (a lost mount).
+     */
+    if (error != EPIPE && error != ENOSPC && error != EDQUOT && error != EFBIG && !writer->file.is_stdout)
         writer->wants_open = true;
     became_unwritable(audit, error);
 }
 
-/* Writes until all is out or something is in the way; at most up_to bytes of the lines. */
-static void write_lines(struct audit *audit, size_t up_to) {
+/* Writes until all is out or something is in the way. */
+static void write_lines(struct audit *audit) {
     struct writer *writer = &audit->writer;
-    while (writer->offset < up_to) {
-        const ssize_t n = audit_file_write(&writer->file, writer->lines.bytes + writer->offset, up_to - writer->offset);
+    const struct lines *lines = &writer->lines;
+    while (writer->offset < lines->n_bytes) {
+        const ssize_t n = audit_file_write(&writer->file, lines->bytes + writer->offset, lines->n_bytes - writer->offset);
         if (n == -EAGAIN)
             return; /* a slow reader is no failure: the queue is there for that */
         if (n < 0) {
@@ -243,10 +243,10 @@ static void leave_file(struct audit *audit) {
     if (partial_bytes(writer) == 0)
         return;
     const char *rest = writer->lines.bytes + writer->offset;
-    const char *end = memchr(rest, '\n', writer->lines.n_bytes - writer->offset);
-    while (!writer->is_removed && partial_bytes(writer) > 0) {
-        const ssize_t n = audit_file_write(&writer->file, writer->lines.bytes + writer->offset,
-                                           (size_t)(end + 1 - writer->lines.bytes) - writer->offset);
+    const char *feed = memchr(rest, '\n', writer->lines.n_bytes - writer->offset); /* a line always has one */
+    const size_t end = (size_t)(feed + 1 - writer->lines.bytes);
+    while (!writer->is_removed && writer->offset < end) {
+        const ssize_t n = audit_file_write(&writer->file, writer->lines.bytes + writer->offset, end - writer->offset);
         if (n < 0)
             break;
         advance(audit, (size_t)n);
@@ -376,7 +376,7 @@ static void *run(void *context) {
         if (writer->is_removed)
             became_unwritable(audit, writer->open_error);
         else if (writer->offset < writer->lines.n_bytes)
-            write_lines(audit, writer->lines.n_bytes);
+            write_lines(audit);
         else
             became_writable(audit); /* the file that was missing is there, and nothing waits for it */
     } while (goes_on(audit));
@@ -436,7 +436,7 @@ static int start_thread(struct audit *audit) {
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     if (r == 0)
-        (void)pthread_setname_np(audit->thread, "audit");
+        (void)pthread_setname_np(audit->thread, "audit writer");
     return -r;
 }
 
@@ -485,7 +485,8 @@ static const char *way_out(int error) {
 int audit_start(const struct audit_settings *settings, struct audit **ret_audit, struct error *error) {
     const int r = audit_new(settings, ret_audit);
     if (r != 0)
-        error_set(error, "audit.path: %s cannot be opened for writing: %s%s", settings->path, strerrordesc_np(-r), way_out(-r));
+        error_set(error, "audit.path: %s cannot be opened for writing: %s%s", settings->path, strerrordesc_np(-r),
+                  way_out(-r));
     return r;
 }
 

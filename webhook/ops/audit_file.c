@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #define READER_WAIT_MS 100
-/* A pipe that is ready takes this many bytes without blocking (PIPE_BUF); a large regular write only delays a stop. */
+/* A pipe that is ready takes this many bytes at once without blocking (PIPE_BUF); a large regular write delays a stop. */
 #define PIPE_WRITE_BYTES ((size_t)4096)
 #define REGULAR_WRITE_BYTES ((size_t)1024 * 1024)
 
@@ -90,8 +90,16 @@ static ssize_t write_some(int fd, const char *bytes, size_t n_bytes) {
     }
 }
 
-ssize_t audit_file_write(struct audit_file *file, const char *bytes, size_t n_bytes) {
+/* How much to write at once: to a pipe, whole lines, so that a reader that takes over begins with one. */
+static size_t portion(const struct audit_file *file, const char *bytes, size_t n_bytes) {
     const size_t max_bytes = file->is_regular ? REGULAR_WRITE_BYTES : PIPE_WRITE_BYTES;
+    if (n_bytes <= max_bytes)
+        return n_bytes;
+    const char *end = file->is_regular ? NULL : memrchr(bytes, '\n', max_bytes);
+    return end == NULL ? max_bytes : (size_t)(end + 1 - bytes);
+}
+
+ssize_t audit_file_write(struct audit_file *file, const char *bytes, size_t n_bytes) {
     if (!file->is_regular && wait_for_reader(file->fd) != 0)
         return -EAGAIN;
     if (file->must_break_line) {
@@ -100,5 +108,5 @@ ssize_t audit_file_write(struct audit_file *file, const char *bytes, size_t n_by
             return n;
         file->must_break_line = false;
     }
-    return write_some(file->fd, bytes, n_bytes < max_bytes ? n_bytes : max_bytes);
+    return write_some(file->fd, bytes, portion(file, bytes, n_bytes));
 }

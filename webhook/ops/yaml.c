@@ -213,7 +213,13 @@ static const char *way_out(const char *problem, char at) {
         return ": look for a wrong indentation or a missing \":\" here or in the line above";
     if (strcmp(problem, "did not find expected ',' or ']'") == 0 ||
         strcmp(problem, "did not find expected ',' or '}'") == 0)
-        return ": a bracket that was opened is not closed";
+        return ": a comma is missing, or a bracket that was opened is not closed";
+    if (strcmp(problem, "did not find expected node content") == 0)
+        return ": a value is missing";
+    if (strcmp(problem, "found unexpected end of stream") == 0)
+        return ": a quote that was opened is not closed";
+    if (strcmp(problem, "found unknown escape character") == 0)
+        return ": write a backslash as two, or use single quotes";
     if (strcmp(problem, "found character that cannot start any token") == 0)
         return ": put the value in quotes";
     if (strcmp(problem, "control characters are not allowed") == 0)
@@ -250,6 +256,29 @@ static int read_events(struct builder *builder, yaml_parser_t *parser, struct te
     }
 }
 
+/* Whether a line begins at this byte, by any of the line breaks that libyaml knows. */
+static bool is_line_start(struct text bytes, size_t offset) {
+    static const struct text breaks[] = {TEXT("\n"), TEXT("\r"), TEXT("\xc2\x85"), TEXT("\xe2\x80\xa8"),
+                                         TEXT("\xe2\x80\xa9")};
+    for (size_t i = 0; i < sizeof(breaks) / sizeof(breaks[0]); i++) {
+        const size_t n = breaks[i].n_bytes;
+        if (offset >= n && memcmp(bytes.data + offset - n, breaks[i].data, n) == 0)
+            return true;
+    }
+    return offset == 0;
+}
+
+/* libyaml compares each %TAG with all before it: a file of nothing else would take 15 seconds. */
+static int refuse_directives(struct builder *builder, struct text bytes) {
+    for (size_t i = 0; i < bytes.n_bytes; i++) {
+        if (bytes.data[i] != '%' || !is_line_start(bytes, i))
+            continue;
+        complain(builder, mark_of_offset(bytes, i), "a line must not start with \"%%\": YAML directives are not accepted");
+        return YAML_INVALID;
+    }
+    return 0;
+}
+
 static int check_root(const struct builder *builder) {
     if (builder->root == NULL || yaml_is_null(builder->root))
         error_set(builder->error, "%s:1:1: the file is empty: start from manifests/config.example.yaml", builder->path);
@@ -267,17 +296,19 @@ int yaml_read(struct text bytes, const char *path, struct arena *arena, struct y
         error_set(error, "%s:1:1: the file is larger than %zu bytes: shorten it", path, LIMIT_CONFIG_BYTES);
         return YAML_INVALID;
     }
-    yaml_parser_t parser;
-    if (!yaml_parser_initialize(&parser))
-        return -ENOMEM;
-    /* Told, or UTF-16 would be read as well, and its places would be wrong. Then libyaml takes a byte order mark for text.
-     */
-    yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-    const struct text mark = TEXT("\xef\xbb\xbf");
+    const struct text mark = TEXT("\xef\xbb\xbf"); /* told the encoding, libyaml takes a byte order mark for text */
     if (text_starts_with(bytes, mark))
         bytes = (struct text){.data = bytes.data + mark.n_bytes, .n_bytes = bytes.n_bytes - mark.n_bytes};
+    int r = refuse_directives(&builder, bytes);
+    yaml_parser_t parser;
+    if (r == 0 && !yaml_parser_initialize(&parser))
+        r = -ENOMEM;
+    if (r != 0)
+        return r;
+    /* Told, or UTF-16 would be read as well, and its places would be wrong. */
+    yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&parser, (const unsigned char *)(bytes.n_bytes == 0 ? "" : bytes.data), bytes.n_bytes);
-    int r = read_events(&builder, &parser, bytes);
+    r = read_events(&builder, &parser, bytes);
     yaml_parser_delete(&parser);
     if (r == 0)
         r = check_root(&builder);

@@ -12,14 +12,15 @@ static int fail_at(struct scan *scan) {
 }
 
 void scan_begin(struct scan *scan, struct text bytes) {
+    /* Offsets and lengths of names are kept in 32 and 31 bits. */
+    const bool is_too_large = bytes.n_bytes > INT32_MAX;
     scan->start = scan->at = bytes.data != NULL ? bytes.data : "";
-    scan->end = scan->start + bytes.n_bytes;
+    scan->end = scan->start + (is_too_large ? 0 : bytes.n_bytes);
     scan->where = NULL;
     scan->error = 0;
     scan->has_document = false;
     scan->depth = scan->n_members = 0;
-    /* Offsets and lengths of names are kept in 32 and 31 bits. */
-    if (bytes.n_bytes > INT32_MAX)
+    if (is_too_large)
         fail(scan, SCAN_TOO_LARGE, scan->start);
 }
 
@@ -373,6 +374,13 @@ int scan_object(struct scan *scan) {
 int scan_array(struct scan *scan) {
     struct scan_value value;
     return expect(scan, SCAN_ARRAY, &value);
+}
+
+bool scan_null(struct scan *scan) {
+    if (scan->error != 0)
+        return false;
+    const char *at = pass_space(scan);
+    return at < scan->end && *at == 'n' && scan_skip(scan) == 0;
 }
 
 int scan_end(struct scan *scan) {

@@ -95,6 +95,9 @@ int scan_string(struct scan *scan, struct scan_string *ret_string);
 int scan_object(struct scan *scan);
 int scan_array(struct scan *scan);
 
+/* Passes over the next value if it is null, and only then. Returns whether it was. */
+bool scan_null(struct scan *scan);
+
 /*
  * Goes to the next member of the innermost open object, whose value must then be read or skipped.
  * Returns 0, SCAN_CLOSED (the object is closed), or why the document is refused.

@@ -65,6 +65,9 @@ static void decode_audience(struct decoder *decoder) {
 }
 
 static void decode_audiences(struct decoder *decoder) {
+    /* null is an empty list to whoever writes Go. */
+    if (scan_null(&decoder->scan))
+        return;
     if (scan_array(&decoder->scan) != 0) {
         refuse_audiences(decoder, TOKEN_REVIEW_INVALID, "spec.audiences: an array of strings is expected");
         return;

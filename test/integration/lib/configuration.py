@@ -6,7 +6,10 @@ import yaml
 
 from .provider import INTROSPECTION
 
-ABSENT = object()  # as a value in changes: take the field away
+
+class ABSENT:
+    """As a value in changes: take the field away. A class, since copies of it are itself."""
+
 
 
 # Changes of an issuer: our certificate in place of a secret.
@@ -66,6 +69,7 @@ def webhook(issuers, authentication_port, operations_port, changes=None):
         "issuers": issuers,
         "audit": {"path": "audit/audit.jsonl", "whenUnwritable": "Refuse"},
         "log": {"level": "debug", "format": "json"},
+        "threads": 2,
     }
     return merged(base, changes or {})
 

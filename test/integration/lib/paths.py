@@ -6,9 +6,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 BINARY = Path(os.environ.get("KUBE_INTROSPECT_BINARY", ROOT / "build" / "kube-introspect")).resolve()
 REASONS = ROOT / "webhook" / "core" / "reason.h"
-LIMITS = ROOT / "webhook" / "base" / "limits.h"
 SENTINEL = ROOT / "test" / "lib" / "sentinel.h"
+LEAKS = ROOT / "test" / "integration" / "lsan.supp"
 FIND_SENTINEL = ROOT / "hack" / "find-sentinel.py"
 REVIEWS = ROOT / "test" / "data" / "reviews"
+RECORDED_REVIEWS = ROOT / "test" / "data" / "kube-apiserver"
 REPLIES = ROOT / "test" / "data" / "replies"
-CONFIGURATIONS = ROOT / "test" / "data" / "configurations"
+BAD_CONFIGURATIONS = ROOT / "test" / "data" / "configurations" / "bad"

@@ -7,6 +7,7 @@ from . import paths
 
 def read():
     """Word -> (verdict, sentence)."""
-    found = re.findall(r'X\((\w+), "(\w+)", (ALLOW|DENY|UNAVAILABLE), "([^"]+)"\)', paths.REASONS.read_text())
+    text = re.sub(r"[ \t]*\\\n[ \t]*", " ", paths.REASONS.read_text())  # the lines of the macro, joined
+    found = re.findall(r'X\((\w+), "(\w+)", (ALLOW|DENY|UNAVAILABLE), "([^"]+)"\)', text)
     assert found, f"{paths.REASONS}: no reasons found"
     return {word: (verdict.lower(), sentence) for _, word, verdict, sentence in found}

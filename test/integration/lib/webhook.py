@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import threading
@@ -56,13 +55,16 @@ class Folder:
 class Webhook:
     """A running kube-introspect serve."""
 
-    def __init__(self, path, certificates, issuers, changes=None, prepare=None):
-        """issuers  a list of configuration.issuer(), or a function that makes it
+    def __init__(self, path, certificates, issuers, changes=None, prepare=None, n_files=None, stderr=None):
+        """issuers  a list of configuration.issuer()
         changes  laid over configuration.webhook()
-        prepare  called with the Folder before the start"""
+        prepare  called with the Folder before the start
+        n_files  the limit of its open files
+        stderr   where its log goes, in place of a file"""
         self.certificates = certificates
         self.folder = Folder(path, certificates)
         self.issuers, self.changes = issuers, changes or {}
+        self.n_files, self.stderr = n_files, stderr
         self.log, self.stdout = path / "webhook.log", path / "stdout.log"
         self.replies = path / "replies.log"
         self.audit_path = path / "audit" / "audit.jsonl"
@@ -95,9 +97,16 @@ class Webhook:
     def _spawn(self):
         with open(self.log, "ab") as log, open(self.stdout, "ab") as stdout:
             self.process = subprocess.Popen([paths.BINARY, "serve", "--config", self.folder.config], cwd=self.folder.path,
-                                            stdin=subprocess.DEVNULL, stdout=stdout, stderr=log,
-                                            env={**os.environ, "TMPDIR": str(self.folder.path / "tmp")},
-                                            preexec_fn=_allow_core)
+                                            stdin=subprocess.DEVNULL, stdout=stdout, stderr=self.stderr or log,
+                                            env=environment(TMPDIR=str(self.folder.path / "tmp")),
+                                            preexec_fn=self._set_limits)
+
+    def _set_limits(self):
+        """In the child. A core file is allowed, so that it is the program that forbids it."""
+        _, most = resource.getrlimit(resource.RLIMIT_CORE)
+        resource.setrlimit(resource.RLIMIT_CORE, (most, most))
+        if self.n_files:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self.n_files, self.n_files))
 
     def _is_up(self):
         """Its loops answer: /readyz may still fail, for want of a provider, say."""
@@ -114,7 +123,7 @@ class Webhook:
 
     def operations(self, path, method="GET"):
         """Status, headers and text from the operations listener."""
-        client = http.client.HTTPConnection("127.0.0.1", self.operations_port, timeout=10 * wait.SLOWNESS)
+        client = self._operations_client()
         try:
             client.request(method, path)
             response = client.getresponse()
@@ -125,6 +134,13 @@ class Webhook:
             client.close()
         self._keep(text)
         return response.status, {name.lower(): value for name, value in response.getheaders()}, text
+
+    def _operations_client(self):
+        seconds = 10 * wait.SLOWNESS
+        if "tls" not in self.changes.get("listeners", {}).get("operations", {}):
+            return http.client.HTTPConnection("127.0.0.1", self.operations_port, timeout=seconds)
+        tls = connection.context(self.certificates.server_ca)
+        return http.client.HTTPSConnection("localhost", self.operations_port, timeout=seconds, context=tls)
 
     def metrics(self):
         status, _, text = self.operations("/metrics")
@@ -193,12 +209,12 @@ class Webhook:
     def reason_of(self, act):
         """Does act(), which leads to one verdict, and gives its result with the audit record of it. For a log that is not
         rotated, and a webhook that nobody else asks meanwhile."""
-        before = self._wait_records(self.n_verdicts)
+        before = self.wait_records(self.n_verdicts)
         result = act()
-        self._wait_records(before + 1)
+        self.wait_records(before + 1)
         return result, self.audit_tail.found[before]
 
-    def _wait_records(self, n):
+    def wait_records(self, n):
         """The log is written after the answer: until it has n records; gives how many it has."""
         wait.until(lambda: len(self.audit_tail.records()) >= n,
                    lambda: f"{n} records in {self.audit_path} (seen: {len(self.audit_tail.found)}); {self._tail()}")
@@ -250,17 +266,13 @@ class Webhook:
             self.process.wait()
 
 
-def _allow_core():
-    """A crash should leave something to look at, and to search for tokens."""
-    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+def environment(**more):
+    """That of a child. What h2o leaks is no news to LeakSanitizer."""
+    leaks = f"suppressions={paths.LEAKS}:print_suppressions=0"
+    return {"LSAN_OPTIONS": leaks, **os.environ, **more}
 
 
 def command(*arguments, cwd=None, seconds=20, stdin=None):
     """Runs the program to its end."""
     return subprocess.run([paths.BINARY, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, input=stdin,
-                          timeout=seconds * wait.SLOWNESS)
-
-
-def remove(path):
-    shutil.rmtree(path, ignore_errors=True)
+                          env=environment(), timeout=seconds * wait.SLOWNESS)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/memory.h"
@@ -120,6 +121,35 @@ Test(file, survives_each_allocation_that_fails) {
             cr_assert_str_eq(error.text, "file: Cannot allocate memory");
         secret_free(bytes);
     }
+}
+
+Test(file, stream_is_read_to_its_end_however_it_comes) {
+    int ends[2];
+    cr_assert_eq(pipe(ends), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        for (const char *c = "in parts"; *c != '\0'; c++)
+            (void)!write(ends[1], c, 1);
+        _exit(0);
+    }
+    close(ends[1]);
+    struct secret *bytes;
+    cr_assert_eq(file_read_stream(ends[0], "standard input", 8, &bytes, NULL), 0);
+    cr_assert(text_equal(secret_text(bytes), TEXT("in parts")));
+    secret_free(bytes);
+    cr_assert_eq(close(ends[0]), 0, "the descriptor stays the caller's");
+    cr_assert_eq(waitpid(child, NULL, 0), child);
+}
+
+Test(file, stream_over_the_maximum_is_refused) {
+    struct secret *bytes = NULL;
+    struct error error = {0};
+    write_file("file", TEXT("12345678"));
+    const int fd = open("file", O_RDONLY | O_CLOEXEC);
+    cr_assert_eq(file_read_stream(fd, "standard input", 7, &bytes, &error), -EFBIG);
+    cr_assert_str_eq(error.text, "standard input: larger than the limit of 7 bytes");
+    cr_assert_null(bytes);
+    close(fd);
 }
 
 static bool changed(const struct file_signature *before, const char *path) {

@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <criterion/logging.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/file.h"
@@ -15,9 +16,15 @@
 #include "lib/sentinel.h"
 #include "wire/introspection.h"
 
-#define UNUSED __attribute__((unused))
-#define LIST(...) \
-    ((struct text_list){.items = (struct text[]){__VA_ARGS__}, \
+/* A sanitizer brings its own allocator, whose books say nothing of ours. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define IS_SANITIZED 1
+#else
+#define IS_SANITIZED 0
+#endif
+
+#define LIST(...)                                                                                                          \
+    ((struct text_list){.items = (struct text[]){__VA_ARGS__},                                                             \
                         .n_items = sizeof((struct text[]){__VA_ARGS__}) / sizeof(struct text)})
 
 #define ISSUER_URL "https://localhost:9443"
@@ -54,21 +61,35 @@ static inline struct secret *fixture_file(const char *path) {
     return bytes;
 }
 
-static inline struct fact *fixture_fact_from(struct text reply, struct text token, const uint8_t *key, int64_t asked_mono_ms) {
+/* The reply, decoded: introspection_deinit() it. */
+static inline struct introspection fixture_decoded(struct text reply) {
     struct introspection decoded;
-    cr_assert_eq(introspection_decode(reply, &decoded), 0, "the reply cannot be decoded: %.*s", (int)reply.n_bytes, reply.data);
+    cr_assert_eq(introspection_decode(reply, &decoded), 0, "the reply cannot be decoded: %.*s", (int)reply.n_bytes,
+                 reply.data);
+    return decoded;
+}
+
+static inline struct fact *fixture_fact_of(const struct introspection *decoded, struct text token, const uint8_t *key,
+                                           int64_t asked_mono_ms) {
     const struct fact_source source = {
-        .answer = decoded.active ? FACT_ACTIVE : FACT_INACTIVE,
+        .answer = decoded->active ? FACT_ACTIVE : FACT_INACTIVE,
         .key = key,
         .asked_mono_ms = asked_mono_ms,
-        .exp_unix_s = decoded.exp_unix_s,
-        .nbf_unix_s = decoded.nbf_unix_s,
-        .iat_unix_s = decoded.iat_unix_s,
+        .exp_unix_s = decoded->exp_unix_s,
+        .nbf_unix_s = decoded->nbf_unix_s,
+        .iat_unix_s = decoded->iat_unix_s,
         .token = token,
-        .claims = buffer_text(&decoded.claims),
+        .claims = buffer_text(&decoded->claims),
     };
     struct fact *fact = NULL;
     cr_assert_eq(fact_new(&source, &fact), 0);
+    return fact;
+}
+
+static inline struct fact *fixture_fact_from(struct text reply, struct text token, const uint8_t *key,
+                                             int64_t asked_mono_ms) {
+    struct introspection decoded = fixture_decoded(reply);
+    struct fact *fact = fixture_fact_of(&decoded, token, key, asked_mono_ms);
     introspection_deinit(&decoded);
     return fact;
 }
@@ -89,10 +110,10 @@ static inline struct identity *fixture_identity(struct text reply, const struct 
     return identity;
 }
 
-#define assert_text(actual, expected) \
-    do { \
-        const struct text actual_ = (actual); \
-        const struct text expected_ = (expected); \
-        cr_assert(text_equal(actual_, expected_), "is      %.*s\nand not %.*s", (int)actual_.n_bytes, actual_.data, \
-                  (int)expected_.n_bytes, expected_.data); \
+#define assert_text(actual, expected)                                                                                      \
+    do {                                                                                                                   \
+        const struct text actual_ = (actual);                                                                              \
+        const struct text expected_ = (expected);                                                                          \
+        cr_assert(text_equal(actual_, expected_), "is      %.*s\nand not %.*s", (int)actual_.n_bytes, actual_.data,        \
+                  (int)expected_.n_bytes, expected_.data);                                                                 \
     } while (0)

@@ -17,10 +17,14 @@ static struct issuer_policy issuers[] = {
     {.name = TEXT("jwt"), .url = TEXT("https://jwt.example.com"), .takes_jwt = true},
     {.name = TEXT("cluster"), .url = TEXT("https://kubernetes.default.svc"), .takes_jwt = true},
     /* The same provider twice: JWTs by one set of rules, opaque tokens by another. */
-    {.name = TEXT("split-opaque"), .url = TEXT("https://split.example.com"), .takes_opaque = true, .opaque_prefix = TEXT("s_")},
+    {.name = TEXT("split-opaque"),
+     .url = TEXT("https://split.example.com"),
+     .takes_opaque = true,
+     .opaque_prefix = TEXT("s_")},
     {.name = TEXT("split-jwt"), .url = TEXT("https://split.example.com"), .takes_jwt = true},
 };
-static const struct policy policy = {.generation = 1, .issuers = issuers, .n_issuers = sizeof(issuers) / sizeof(issuers[0])};
+static const struct policy policy = {
+    .generation = 1, .issuers = issuers, .n_issuers = sizeof(issuers) / sizeof(issuers[0])};
 
 static enum reason triage_with(const struct policy *with, struct text token, size_t *ret_issuer) {
     enum reason reason = REASON_INTERNAL;
@@ -95,7 +99,8 @@ Test(triage, only_the_alphabet_of_rfc_6750_passes) {
 Test(triage, every_byte_is_judged_as_the_grammar_says) {
     for (int c = 0; c < 256; c++) {
         const char token[] = {'a', (char)c, 'b'};
-        const bool is_good = c != 0 && strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/", c) != NULL;
+        const bool is_good =
+            c != 0 && strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/", c) != NULL;
         size_t issuer;
         cr_expect_eq(triage_with(&policy, (struct text){token, 3}, &issuer), is_good ? REASON_OK : REASON_TOKEN_MALFORMED,
                      "byte %d", c);
@@ -138,7 +143,8 @@ Test(triage, a_jwt_goes_to_the_issuer_that_its_iss_names) {
          REASON_SERVICE_ACCOUNT_TOKEN, NULL},
         {"{\"iss\":\"https://other.cluster\",\"kubernetes.io\":{\"namespace\":\"default\"}}", REASON_SERVICE_ACCOUNT_TOKEN,
          NULL},
-        {"{\"iss\":\"kubernetes/serviceaccount\",\"sub\":\"system:serviceaccount:a:b\"}", REASON_SERVICE_ACCOUNT_TOKEN, NULL},
+        {"{\"iss\":\"kubernetes/serviceaccount\",\"sub\":\"system:serviceaccount:a:b\"}", REASON_SERVICE_ACCOUNT_TOKEN,
+         NULL},
         {"{\"sub\":\"system:serviceaccount:a:b\"}", REASON_SERVICE_ACCOUNT_TOKEN, NULL},
         /* unless an admin made that very issuer one of ours */
         {"{\"iss\":\"https://kubernetes.default.svc\",\"sub\":\"system:serviceaccount:a:b\"}", REASON_OK, "cluster"},

@@ -1,10 +1,11 @@
 /*
- * What the tests of the fetch thread's parts share: a provider (an HTTPS server whose script is the test's), a snapshot made by
- * hand, a cache, the fetch thread, and callers that wait for their tickets.
+ * What the tests of the fetch thread's parts share: a provider (an HTTPS server whose script is the test's), a snapshot
+ * made by hand, a cache, the fetch thread, and callers that wait for their tickets.
  */
 #pragma once
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -57,6 +58,13 @@ static inline void gate_pass(struct world *world) {
     pthread_mutex_unlock(&world->lock);
 }
 
+static inline bool gate_is_open(struct world *world) {
+    pthread_mutex_lock(&world->lock);
+    const bool is_open = world->gate_is_open;
+    pthread_mutex_unlock(&world->lock);
+    return is_open;
+}
+
 static inline void gate_open(struct world *world) {
     pthread_mutex_lock(&world->lock);
     world->gate_is_open = true;
@@ -86,12 +94,12 @@ static inline void wait_for(struct world *world, const unsigned *count, unsigned
 }
 
 /* Polls a condition with a deadline. */
-#define EVENTUALLY(condition) \
-    do { \
-        const int64_t end_us = clock_mono_us() + LONG_MS * 1000; \
-        while (!(condition) && clock_mono_us() < end_us) \
-            poll(NULL, 0, 2); \
-        cr_assert(condition, "never: " #condition); \
+#define EVENTUALLY(condition)                                                                                              \
+    do {                                                                                                                   \
+        const int64_t end_us = clock_mono_us() + LONG_MS * 1000;                                                           \
+        while (!(condition) && clock_mono_us() < end_us)                                                                   \
+            poll(NULL, 0, 2);                                                                                              \
+        cr_assert(condition, "never: " #condition);                                                                        \
     } while (0)
 
 /* ---- callers ---- */
@@ -188,7 +196,8 @@ static inline void world_init(struct world *world) {
     pthread_mutex_init(&world->lock, NULL);
     pthread_cond_init(&world->changed, NULL);
     world->ca = certificate_new(NULL, &(struct certificate_wish){.common_name = "Test CA", .is_ca = 1});
-    world->certificate = certificate_new(&world->ca, &(struct certificate_wish){.common_name = "provider", .san = "IP:127.0.0.1"});
+    world->certificate =
+        certificate_new(&world->ca, &(struct certificate_wish){.common_name = "provider", .san = "IP:127.0.0.1"});
     world->introspection = (struct config_introspection){.endpoint = world->endpoint,
                                                          .client_id = (char *)"webhook:1",
                                                          .method = CLIENT_SECRET_BASIC,

@@ -47,7 +47,8 @@ Test(pem, a_pair_fits_and_ends_with_its_first_certificate) {
     pair_init(&pair);
     struct error error;
     int64_t not_after = 0;
-    cr_assert_eq(check_pair(pair.leaf.cert_pem, pair.ca.cert_pem, pair.leaf.key_pem, &not_after, &error), 0, "%s", error.text);
+    cr_assert_eq(check_pair(pair.leaf.cert_pem, pair.ca.cert_pem, pair.leaf.key_pem, &not_after, &error), 0, "%s",
+                 error.text);
     cr_assert_lt(llabs(not_after - (time(NULL) + 2 * DAY_S)), 60);
     pair_deinit(&pair);
 }
@@ -92,7 +93,7 @@ Test(pem, what_is_no_pair_is_named) {
         int64_t not_after;
         cr_expect_eq(check_pair(cases[i].cert, cases[i].chain, cases[i].key, &not_after, &error), cases[i].result, "%s",
                      cases[i].name);
-        cr_expect_str_not_empty(error.text, "%s", cases[i].name);
+        cr_expect(error.text[0] != '\0', "%s", cases[i].name);
     }
     free(cut);
     free(broken_chain);
@@ -116,11 +117,12 @@ Test(pem, a_bundle_without_a_certificate_is_refused) {
     struct error error = {.text = ""};
     int64_t not_after;
     cr_assert_eq(pem_check_ca(bundle, &not_after, &error), PEM_NO_CERTIFICATE);
-    cr_assert_str_not_empty(error.text);
+    cr_assert(error.text[0] != '\0');
     secret_free(bundle);
 }
 
 Test(pem, a_good_certificate_has_no_verify_text) {
     cr_assert_null(pem_verify_text(0));
+    cr_assert_null(pem_verify_text(1), "nothing was checked yet");
     cr_assert_str_eq(pem_verify_text(10), "certificate has expired");
 }

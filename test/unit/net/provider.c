@@ -84,7 +84,8 @@ Test(provider, a_client_certificate_that_is_none_is_named) {
 Test(provider, the_certificate_that_ends_first_is_counted) {
     struct world world;
     world_without_server(&world);
-    struct certificate soon = certificate_new(&world.ca, &(struct certificate_wish){.common_name = "client", .ends_in_s = 1000});
+    struct certificate soon =
+        certificate_new(&world.ca, &(struct certificate_wish){.common_name = "client", .ends_in_s = 1000});
     use_client_certificate(&world, soon.cert_pem, soon.key_pem);
     world_make_provider(&world, NULL);
     cr_assert_eq(world.provider->lane->n_secrets, 1);

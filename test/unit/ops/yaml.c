@@ -139,10 +139,10 @@ Test(yaml, null_is_a_word_without_quotes) {
         const char *yaml;
         bool is_null;
         const char *word;
-    } cases[] = {
-        {"a: ", true, "nothing"},     {"a: ~", true, "nothing"},    {"a: null", true, "nothing"}, {"a: Null", true, "nothing"},
-        {"a: NULL", true, "nothing"}, {"a: \"\"", false, "text"},   {"a: 'null'", false, "text"}, {"a: nUll", false, "text"},
-        {"a: []", false, "a list"},   {"a: {}", false, "a mapping"}};
+    } cases[] = {{"a: ", true, "nothing"},     {"a: ~", true, "nothing"},    {"a: null", true, "nothing"},
+                 {"a: Null", true, "nothing"}, {"a: NULL", true, "nothing"}, {"a: \"\"", false, "text"},
+                 {"a: 'null'", false, "text"}, {"a: nUll", false, "text"},   {"a: []", false, "a list"},
+                 {"a: {}", false, "a mapping"}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct reading reading = read_yaml(cases[i].yaml);
         cr_assert_eq(reading.result, 0, "%s", cases[i].yaml);
@@ -174,6 +174,11 @@ Test(yaml, what_is_not_needed_is_refused_with_its_place) {
         {"a: {{ b }}", "f:1:5: a key must be a word, not a mapping: where a value starts with \"{\", put it in quotes"},
         {"a: \"b\\0c\"", "f:1:4: the value has a zero byte (\\0 in quotes): remove it"},
         {"\"a\\0b\": c", "f:1:1: the value has a zero byte (\\0 in quotes): remove it"},
+        {"%YAML 1.1\n---\na: 1", "f:1:1: a line must not start with \"%\": YAML directives are not accepted"},
+        {"a: 1\n...\n%TAG ! x:\n", "f:3:1: a line must not start with \"%\": YAML directives are not accepted"},
+        {"a: 1\r%b", "f:1:6: a line must not start with \"%\": YAML directives are not accepted"},
+        {"# \xc2\x85%b", "f:1:4: a line must not start with \"%\": YAML directives are not accepted"},
+        {"# \xe2\x80\xa8%b", "f:1:4: a line must not start with \"%\": YAML directives are not accepted"},
         {"", "f:1:1: the file is empty: start from manifests/config.example.yaml"},
         {"# only words\n", "f:1:1: the file is empty: start from manifests/config.example.yaml"},
         {"---\n...\n", "f:1:1: the file is empty: start from manifests/config.example.yaml"},
@@ -194,10 +199,12 @@ Test(yaml, bytes_that_are_no_text_are_refused_with_their_place) {
         {TEXT("a: b\nc: \x7f"), "f:2:4: control characters are not allowed: remove the character"},
         {TEXT("\xc3\xbc: \x01"), "f:1:4: control characters are not allowed: remove the character"},
         {TEXT("a: \xff"), "f:1:4: invalid leading UTF-8 octet: save the file as UTF-8"},
-        {TEXT("a: \xc3("), "f:1:4: invalid trailing UTF-8 octet: save the file as UTF-8"},
+        {TEXT("a: \xc3("), "f:1:5: invalid trailing UTF-8 octet: save the file as UTF-8"},
         {TEXT("a: \xc0\xaf"), "f:1:4: invalid length of a UTF-8 sequence: save the file as UTF-8"},
         {TEXT("a: b\nc: \xe2\x82"), "f:2:4: incomplete UTF-8 octet sequence: save the file as UTF-8"},
-        {TEXT("\xff\xfe" "a\0:\0 \0b\0"), "f:1:1: invalid leading UTF-8 octet: save the file as UTF-8"},
+        {TEXT("\xff\xfe"
+              "a\0:\0 \0b\0"),
+         "f:1:1: invalid leading UTF-8 octet: save the file as UTF-8"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct reading reading = read_bytes(cases[i].bytes);
@@ -208,7 +215,8 @@ Test(yaml, bytes_that_are_no_text_are_refused_with_their_place) {
 }
 
 Test(yaml, byte_order_mark_and_windows_line_ends_are_read) {
-    struct reading reading = read_yaml("\xef\xbb\xbf" "a: 1\r\nb: 2\r\n");
+    struct reading reading = read_yaml("\xef\xbb\xbf"
+                                       "a: 1\r\nb: 2\r\n");
     cr_assert_eq(reading.result, 0, "%s", reading.error.text);
     expect_text(yaml_member(reading.root, "a"), "1");
     expect_text(yaml_member(reading.root, "b"), "2");
@@ -248,7 +256,7 @@ Test(yaml, limits_hold_and_what_is_at_them_is_read) {
                     "f:1:64: more than 16 levels: no field of the configuration lies so deep");
     expect_repeated("a: [", "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],", 666, "]", NULL);
     expect_repeated("a: [", "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],", 667, "]",
-                    "f:1:40622: the file has more than 20000 values: shorten it");
+                    "f:1:40000: the file has more than 20000 values: shorten it");
     expect_repeated("a: ", "bbbbbbbbbbbbbbbb", LIMIT_CONFIG_BYTES / 16 - 1, "", NULL);
     expect_repeated("a: ", "bbbbbbbbbbbbbbbb", LIMIT_CONFIG_BYTES / 16, "",
                     "f:1:1: the file is larger than 1048576 bytes: shorten it");

@@ -27,7 +27,8 @@ static void expect_same_string(struct scan_string ours, const char *theirs, size
     char *unescaped = malloc(ours.raw.n_bytes + 1);
     const size_t n = scan_string_unescape(ours, unescaped);
     cr_expect(n == n_theirs && memcmp(unescaped, theirs, n) == 0, "%s: a string differs", document);
-    cr_expect(scan_string_equal(ours, (struct text){.data = theirs, .n_bytes = n_theirs}), "%s: equality differs", document);
+    cr_expect(scan_string_equal(ours, (struct text){.data = theirs, .n_bytes = n_theirs}), "%s: equality differs",
+              document);
     free(unescaped);
 }
 
@@ -237,7 +238,8 @@ Test(scan, is_refused_by_jansson_too_where_jansson_is_strict) {
         /* jansson takes reals up to 1.797e308, and drops a zero byte behind a number. */
         if (row->why == SCAN_NUMBER_RANGE || memchr(row->document.data, '\0', row->document.n_bytes) != NULL)
             continue;
-        json_t *theirs = json_loadb(row->document.data, row->document.n_bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
+        json_t *theirs =
+            json_loadb(row->document.data, row->document.n_bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
         cr_expect_null(theirs, "jansson takes %s", row->document.data);
         json_decref(theirs);
     }
@@ -317,7 +319,8 @@ Test(scan, follows_as_many_levels_as_the_limit_says_and_no_more) {
 Test(scan, takes_as_many_members_as_the_limit_says_and_no_more) {
     cr_expect_eq(skipped_repeated("{", LIMIT_JSON_MEMBERS - 1, "\"m%zu\":0,", "\"z\":0}"), 0);
     cr_expect_eq(skipped_repeated("{", LIMIT_JSON_MEMBERS, "\"m%zu\":0,", "\"z\":0}"), SCAN_TOO_MANY);
-    cr_expect_eq(skipped_repeated("[", 5000, "{\"a\":{},\"b\":[]},", "{}]"), 0, "members of closed objects no longer count");
+    cr_expect_eq(skipped_repeated("[", 5000, "{\"a\":{},\"b\":[]},", "{}]"), 0,
+                 "members of closed objects no longer count");
 }
 
 Test(scan, bounds_the_members_of_all_open_objects) {
@@ -326,9 +329,12 @@ Test(scan, bounds_the_members_of_all_open_objects) {
     /* outer: 1 or 2 members; middle: all it may have; inner: the same again, while both are open */
     for (size_t n_outer = 0; n_outer <= 1; n_outer++) {
         const struct text middle = repeated("", LIMIT_JSON_MEMBERS - 1, "\"m%zu\":0,", "\"z\":", &middle_memory);
-        char *document = malloc(inner.n_bytes + middle.n_bytes + 16);
-        const int n = sprintf(document, "%s{%s%s}%s", n_outer == 0 ? "" : "{\"a\":", middle.data, inner.data, n_outer == 0 ? "" : "}");
-        cr_expect_eq(skipped((struct text){.data = document, .n_bytes = (size_t)n}, NULL), n_outer == 0 ? 0 : SCAN_TOO_MANY);
+        const size_t room = inner.n_bytes + middle.n_bytes + 16;
+        char *document = malloc(room);
+        const int n = snprintf(document, room, "%s{%s%s}%s", n_outer == 0 ? "" : "{\"a\":", middle.data, inner.data,
+                               n_outer == 0 ? "" : "}");
+        cr_expect_eq(skipped((struct text){.data = document, .n_bytes = (size_t)n}, NULL),
+                     n_outer == 0 ? 0 : SCAN_TOO_MANY);
         free(document);
         free(middle_memory);
     }
@@ -393,6 +399,23 @@ Test(scan, passes_over_a_value_of_another_kind_as_a_whole) {
         cr_expect_eq(scan_member(&scan, &name), SCAN_CLOSED);
         cr_expect_eq(scan_end(&scan), 0);
     }
+}
+
+Test(scan, passes_over_null_and_leaves_any_other_value_to_be_read) {
+    struct scan scan;
+    struct scan_string string;
+    scan_begin(&scan, TEXT("[ null,\"a\",nil]"));
+    cr_assert_eq(scan_array(&scan), 0);
+    cr_assert_eq(scan_element(&scan), 0);
+    cr_expect(scan_null(&scan));
+    cr_assert_eq(scan_element(&scan), 0);
+    cr_expect_not(scan_null(&scan));
+    cr_expect_eq(scan_string(&scan, &string), 0);
+    cr_assert_eq(scan_element(&scan), 0);
+    cr_expect_not(scan_null(&scan));
+    cr_expect_not(scan_null(&scan));
+    cr_expect_eq(scan_end(&scan), SCAN_UNEXPECTED);
+    cr_expect_eq(scan_offset(&scan), 12);
 }
 
 Test(scan, finds_a_fault_in_what_it_passes_over) {

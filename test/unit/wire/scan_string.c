@@ -19,7 +19,7 @@ static const struct {
     {"\\u0800\\uFfFf", "\xe0\xa0\x80\xef\xbf\xbf"},
     {"\\ud800\\udc00\\uDBFF\\uDFFF", "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf"},
     {"a\\u00e4b\xc3\xa4\\n", "a\xc3\xa4"
-                            "b\xc3\xa4\n"},
+                             "b\xc3\xa4\n"},
 };
 
 Test(scan_string, unescapes_in_place_and_elsewhere) {
@@ -53,7 +53,13 @@ Test(scan_string, equals_what_it_unescapes_to_and_nothing_shorter_or_longer) {
 Test(scan_string, is_ordered_by_its_unescaped_bytes) {
     /* Ascending; each row twice, plain and escaped. */
     static const char *const ordered[][2] = {
-        {"", ""}, {"A", "\\u0041"}, {"a", "\\u0061"}, {"aa", "a\\u0061"}, {"b", "\\u0062"}, {"\xc3\xa4", "\\u00e4"}, {"\xef\xbf\xbf", "\\uffff"},
+        {"", ""},
+        {"A", "\\u0041"},
+        {"a", "\\u0061"},
+        {"aa", "a\\u0061"},
+        {"b", "\\u0062"},
+        {"\xc3\xa4", "\\u00e4"},
+        {"\xef\xbf\xbf", "\\uffff"},
         {"\xf0\x90\x80\x80", "\\ud800\\udc00"},
     };
     const int n = sizeof(ordered) / sizeof(ordered[0]);
@@ -61,7 +67,8 @@ Test(scan_string, is_ordered_by_its_unescaped_bytes) {
         for (int b = 0; b < n; b++) {
             for (int forms = 0; forms < 4; forms++) {
                 const int order = scan_string_compare(string_of(ordered[a][forms & 1]), string_of(ordered[b][forms >> 1]));
-                cr_expect_eq((order > 0) - (order < 0), (a > b) - (a < b), "%s and %s", ordered[a][forms & 1], ordered[b][forms >> 1]);
+                cr_expect_eq((order > 0) - (order < 0), (a > b) - (a < b), "%s and %s", ordered[a][forms & 1],
+                             ordered[b][forms >> 1]);
             }
         }
     }

@@ -23,8 +23,10 @@ Test(status, has_the_reason_word_that_kubernetes_uses_for_the_code) {
         int code;
         const char *reason;
     } rows[] = {
-        {400, "BadRequest"},           {404, "NotFound"},        {405, "MethodNotAllowed"},   {413, "RequestEntityTooLarge"},
-        {415, "UnsupportedMediaType"}, {429, "TooManyRequests"}, {503, "ServiceUnavailable"},
+        {400, "BadRequest"},           {404, "NotFound"},
+        {405, "MethodNotAllowed"},     {413, "RequestEntityTooLarge"},
+        {415, "UnsupportedMediaType"}, {429, "TooManyRequests"},
+        {503, "ServiceUnavailable"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         json_t *status = encoded(rows[i].code, TEXT("No."));

@@ -42,7 +42,7 @@ static _Atomic int criterion_n_failed;
 #define CRITERION_REGISTER(list, id, suite_name, test_name, test_function, ...)                                            \
     __attribute__((constructor)) static void id##_register(void) {                                                         \
         static struct criterion_test test = {                                                                              \
-            .suite = suite_name, .name = test_name, .function = test_function, .options = {.timeout = 0, __VA_ARGS__}};    \
+            .suite = suite_name, .name = test_name, .function = test_function, .options = {__VA_ARGS__}};                  \
         test.next = list;                                                                                                  \
         list = &test;                                                                                                      \
     }

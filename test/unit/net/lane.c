@@ -1,0 +1,210 @@
+#include "unit/net/harness.h"
+
+#define JSON "application/json"
+
+static void answer_at_the_gate(void *context, const struct https_request *request) {
+    gate_pass(context);
+    https_reply(request, 200, JSON, NULL, ACTIVE);
+}
+
+static void start_at_the_gate(struct world *world, uint32_t max_concurrent) {
+    world_init(world);
+    world->introspection.max_concurrent = max_concurrent;
+    world->introspection.timeout_ms = LONG_MS;
+    gate_close(world);
+    world_start(world, answer_at_the_gate);
+}
+
+static void release(struct caller *callers, size_t n_callers, enum reason reason) {
+    for (size_t i = 0; i < n_callers; i++) {
+        caller_wait(&callers[i]);
+        cr_expect_eq(callers[i].ticket.reason, reason, "caller %zu: %s", i, reason_word(callers[i].ticket.reason));
+        fact_unref(callers[i].ticket.fact);
+    }
+}
+
+/* ---- one flight a token ---- */
+
+struct crowd {
+    struct world *world;
+    struct caller callers[63];
+};
+
+static void *ask_in_a_crowd(void *context) {
+    struct crowd *const crowd = context;
+    for (size_t i = 0; i < sizeof(crowd->callers) / sizeof(*crowd->callers); i++)
+        cr_assert_eq(call_of(crowd->world, &crowd->callers[i], SENTINEL_TOKEN, LONG_MS), 0);
+    return NULL;
+}
+
+Test(lane, five_hundred_callers_with_one_token_make_one_call) {
+    struct world world;
+    start_at_the_gate(&world, 8);
+    struct crowd *const crowds = calloc(8, sizeof(*crowds));
+    pthread_t threads[8];
+    for (size_t i = 0; i < 8; i++) {
+        crowds[i].world = &world;
+        cr_assert_eq(pthread_create(&threads[i], NULL, ask_in_a_crowd, &crowds[i]), 0);
+    }
+    for (size_t i = 0; i < 8; i++)
+        pthread_join(threads[i], NULL);
+    wait_for(&world, &world.n_at_gate, 1);
+    gate_open(&world);
+    const struct fact *fact = NULL;
+    for (size_t i = 0; i < 8; i++) {
+        for (size_t j = 0; j < 63; j++) {
+            caller_wait(&crowds[i].callers[j]);
+            cr_assert_eq(crowds[i].callers[j].ticket.reason, REASON_OK);
+            fact = fact == NULL ? crowds[i].callers[j].ticket.fact : fact;
+            cr_assert_eq(crowds[i].callers[j].ticket.fact, fact, "all get the same fact");
+        }
+    }
+    cr_assert_eq(https_server_n_requests(world.server), 1);
+    for (size_t i = 0; i < 8; i++)
+        release(crowds[i].callers, 63, REASON_OK);
+    free(crowds);
+    world_deinit(&world);
+}
+
+Test(lane, asking_again_after_the_answer_makes_a_new_call) {
+    struct world world;
+    start_at_the_gate(&world, 8);
+    gate_open(&world);
+    cr_assert_eq(ask(&world, SENTINEL_TOKEN), REASON_OK);
+    poll(NULL, 0, 2); /* the next millisecond: the caller has seen the answer, and it is too old for it */
+    cr_assert_eq(ask(&world, SENTINEL_TOKEN), REASON_OK);
+    cr_assert_eq(https_server_n_requests(world.server), 2);
+    world_deinit(&world);
+}
+
+Test(lane, a_flight_takes_so_many_tickets_and_no_more) {
+    struct world world;
+    start_at_the_gate(&world, 8);
+    struct caller *const callers = calloc(LIMIT_TICKETS_PER_FLIGHT + 1, sizeof(*callers));
+    for (size_t i = 0; i < LIMIT_TICKETS_PER_FLIGHT + 1; i++)
+        cr_assert_eq(call_of(&world, &callers[i], SENTINEL_TOKEN, LONG_MS), 0);
+    release(&callers[LIMIT_TICKETS_PER_FLIGHT], 1, REASON_OVERLOADED);
+    gate_open(&world);
+    release(callers, LIMIT_TICKETS_PER_FLIGHT, REASON_OK);
+    cr_assert_eq(https_server_n_requests(world.server), 1);
+    free(callers);
+    world_deinit(&world);
+}
+
+/* ---- places ---- */
+
+static void ask_for_many(struct world *world, struct caller *callers, size_t n_callers) {
+    for (size_t i = 0; i < n_callers; i++) {
+        char token[32];
+        snprintf(token, sizeof(token), "token-%zu", i);
+        cr_assert_eq(call_of(world, &callers[i], token, LONG_MS), 0);
+    }
+}
+
+Test(lane, no_more_calls_than_allowed_are_under_way_and_the_others_wait) {
+    struct world world;
+    start_at_the_gate(&world, 2);
+    struct caller callers[20];
+    ask_for_many(&world, callers, 20);
+    wait_for(&world, &world.n_at_gate, 2);
+    cr_assert_eq(https_server_n_requests(world.server), 2);
+    gate_open(&world);
+    release(callers, 20, REASON_OK);
+    cr_assert_eq(https_server_n_requests(world.server), 20);
+    cr_assert_eq(https_server_n_connections(world.server), 2, "connections are kept and used again");
+    world_deinit(&world);
+}
+
+Test(lane, so_many_flights_wait_and_no_more) {
+    struct world world;
+    start_at_the_gate(&world, 2);
+    const size_t n_taken = LIMIT_FLIGHTS_WAITING + 2;
+    struct caller *const callers = calloc(n_taken + 3, sizeof(*callers));
+    ask_for_many(&world, callers, n_taken + 3);
+    release(&callers[n_taken], 3, REASON_OVERLOADED);
+    gate_open(&world);
+    release(callers, n_taken, REASON_OK);
+    free(callers);
+    world_deinit(&world);
+}
+
+Test(lane, a_flight_that_waits_is_joined_too) {
+    struct world world;
+    start_at_the_gate(&world, 1);
+    struct caller callers[3];
+    cr_assert_eq(call_of(&world, &callers[0], "a", LONG_MS), 0);
+    wait_for(&world, &world.n_at_gate, 1);
+    cr_assert_eq(call_of(&world, &callers[1], "b", LONG_MS), 0);
+    cr_assert_eq(call_of(&world, &callers[2], "b", LONG_MS), 0);
+    gate_open(&world);
+    release(callers, 3, REASON_OK);
+    cr_assert_eq(https_server_n_requests(world.server), 2);
+    world_deinit(&world);
+}
+
+/* ---- deadlines ---- */
+
+/* Delivered not before its deadline, and soon after it: generous, as the machine may be busy. */
+static void expect_expired(struct caller *caller, int64_t begun_us, int64_t timeout_ms) {
+    caller_wait(caller);
+    cr_assert_eq(caller->ticket.reason, REASON_DEADLINE_EXCEEDED, "%s", reason_word(caller->ticket.reason));
+    const int64_t took_ms = (caller->delivered_us - begun_us) / 1000;
+    cr_assert(took_ms >= timeout_ms - 1 && took_ms < timeout_ms + 1000, "after %lld ms", (long long)took_ms);
+}
+
+Test(lane, a_ticket_expires_while_its_flight_goes_on_for_others) {
+    struct world world;
+    start_at_the_gate(&world, 2);
+    struct caller patient, hasty;
+    const int64_t begun_us = clock_mono_us();
+    cr_assert_eq(call_of(&world, &patient, SENTINEL_TOKEN, LONG_MS), 0);
+    cr_assert_eq(call_of(&world, &hasty, SENTINEL_TOKEN, 100), 0);
+    expect_expired(&hasty, begun_us, 100);
+    cr_assert_geq(hasty.ticket.provider_us, 0);
+    gate_open(&world);
+    release(&patient, 1, REASON_OK);
+    cr_assert_eq(https_server_n_requests(world.server), 1);
+    world_deinit(&world);
+}
+
+Test(lane, a_call_that_nobody_waits_for_any_more_is_given_up) {
+    struct world world;
+    start_at_the_gate(&world, 1);
+    struct caller hasty;
+    const int64_t begun_us = clock_mono_us();
+    cr_assert_eq(call_of(&world, &hasty, "a", 100), 0);
+    expect_expired(&hasty, begun_us, 100);
+    struct caller next; /* its place is free, though the provider has not answered */
+    cr_assert_eq(call_of(&world, &next, "b", LONG_MS), 0);
+    wait_for(&world, &world.n_at_gate, 2);
+    gate_open(&world);
+    release(&next, 1, REASON_OK);
+    cr_assert_not(is_cached(&world, "a"));
+    world_deinit(&world);
+}
+
+Test(lane, a_ticket_expires_while_its_flight_waits_for_a_place) {
+    struct world world;
+    start_at_the_gate(&world, 1);
+    struct caller first, hasty;
+    cr_assert_eq(call_of(&world, &first, "a", LONG_MS), 0);
+    wait_for(&world, &world.n_at_gate, 1);
+    const int64_t begun_us = clock_mono_us();
+    cr_assert_eq(call_of(&world, &hasty, "b", 100), 0);
+    expect_expired(&hasty, begun_us, 100);
+    cr_assert_eq(hasty.ticket.provider_us, -1, "it was never asked");
+    gate_open(&world);
+    release(&first, 1, REASON_OK);
+    cr_assert_eq(https_server_n_requests(world.server), 1);
+    world_deinit(&world);
+}
+
+Test(lane, a_ticket_that_comes_too_late_is_not_asked_for) {
+    struct world world;
+    start_at_the_gate(&world, 1);
+    struct caller late;
+    cr_assert_eq(call_of(&world, &late, SENTINEL_TOKEN, 0), 0);
+    release(&late, 1, REASON_DEADLINE_EXCEEDED);
+    cr_assert_eq(https_server_n_requests(world.server), 0);
+    world_deinit(&world);
+}

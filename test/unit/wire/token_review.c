@@ -1,0 +1,353 @@
+#include "wire/token_review.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/memory.h"
+#include "lib/sentinel.h"
+
+/* A body on the heap, just as long as it is, so that a sanitizer sees a read behind its end. */
+struct body {
+    char *bytes;
+    size_t n_bytes, n_room;
+};
+
+static void body_append(struct body *body, struct text text) {
+    if (body->n_bytes + text.n_bytes > body->n_room) {
+        body->n_room = 2 * (body->n_bytes + text.n_bytes);
+        body->bytes = realloc(body->bytes, body->n_room);
+        cr_assert_not_null(body->bytes);
+    }
+    if (text.n_bytes != 0)
+        memcpy(body->bytes + body->n_bytes, text.data, text.n_bytes);
+    body->n_bytes += text.n_bytes;
+}
+
+static void body_fit(struct body *body) {
+    body->bytes = realloc(body->bytes, body->n_bytes == 0 ? 1 : body->n_bytes);
+    cr_assert_not_null(body->bytes);
+}
+
+static struct body body_of(struct text text) {
+    struct body body = {0};
+    body_append(&body, text);
+    body_fit(&body);
+    return body;
+}
+
+#define REVIEW(spec) "{\"kind\":\"TokenReview\",\"apiVersion\":\"authentication.k8s.io/v1\",\"spec\":" spec "}"
+
+/* ---- requests as kube-apiserver sends them ---- */
+
+static struct body recorded(const char *name) {
+    char path[256], bytes[4096];
+    snprintf(path, sizeof(path), "test/data/kube-apiserver/%s.json", name);
+    FILE *file = fopen(path, "r");
+    cr_assert_not_null(file, "%s", path);
+    const size_t n = fread(bytes, 1, sizeof(bytes), file);
+    fclose(file);
+    cr_assert(n > 100 && n < sizeof(bytes), "%s", path);
+    return body_of((struct text){.data = bytes, .n_bytes = n});
+}
+
+Test(token_review, reads_what_kube_apiserver_sends) {
+    static const struct {
+        const char *name;
+        enum review_version version;
+        const char *token, *audiences[2];
+        size_t n_audiences;
+    } rows[] = {
+        {"tokenreview-v1", REVIEW_VERSION_V1, "tok-alice", {"https://kubernetes.default.svc"}, 1},
+        {"tokenreview-v1beta1", REVIEW_VERSION_V1BETA1, "tok-alice", {"https://kubernetes.default.svc"}, 1},
+        {"tokenreview-v1-unknown-token", REVIEW_VERSION_V1, "nope", {"https://kubernetes.default.svc"}, 1},
+        {"tokenreview-v1-custom-audiences", REVIEW_VERSION_V1, "tok-bob", {"vault", "grafana"}, 2},
+        {"tokenreview-v1-foreign-jwt", REVIEW_VERSION_V1, "eyJhbGciOiJSUzI1NiIs", {"https://kubernetes.default.svc"}, 1},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct body body = recorded(rows[i].name);
+        struct token_review review;
+        struct error error;
+        cr_assert_eq(token_review_decode(body.bytes, body.n_bytes, &review, &error), 0, "%s: %s", rows[i].name, error.text);
+        cr_expect_eq(review.version, rows[i].version, "%s", rows[i].name);
+        cr_expect(text_starts_with(review.token, text_of(rows[i].token)), "%s", rows[i].name);
+        cr_expect(review.token.n_bytes == strlen(rows[i].token) || review.token.n_bytes > 800, "%s", rows[i].name);
+        cr_assert_eq(review.n_audiences, rows[i].n_audiences, "%s", rows[i].name);
+        for (size_t k = 0; k < review.n_audiences; k++)
+            cr_expect(text_equal(review.audiences[k], text_of(rows[i].audiences[k])), "%s", rows[i].name);
+        free(body.bytes);
+    }
+}
+
+/* ---- test/data/reviews: its README tells the format ---- */
+
+static const char *text_member(const json_t *object, const char *name) {
+    return json_string_value(json_object_get(object, name));
+}
+
+static int base64_value(char c) {
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const char *found = c == '\0' ? NULL : strchr(alphabet, c);
+    return found == NULL ? -1 : (int)(found - alphabet);
+}
+
+static void append_base64(struct body *body, const char *encoded) {
+    unsigned bits = 0, n_bits = 0;
+    for (; *encoded != '\0' && *encoded != '='; encoded++) {
+        const int value = base64_value(*encoded);
+        cr_assert_geq(value, 0);
+        bits = bits << 6 | (unsigned)value;
+        n_bits += 6;
+        if (n_bits >= 8) {
+            n_bits -= 8;
+            const char byte = (char)(bits >> n_bits);
+            body_append(body, (struct text){.data = &byte, .n_bytes = 1});
+        }
+    }
+}
+
+/* One round of a repetition: its "#" replaced by the number, where it is numbered. */
+static void append_numbered(struct body *body, const char *pattern, bool is_numbered, json_int_t number) {
+    const char *mark = is_numbered ? strchr(pattern, '#') : NULL;
+    if (mark == NULL) {
+        body_append(body, text_of(pattern));
+        return;
+    }
+    char digits[24];
+    snprintf(digits, sizeof(digits), "%lld", (long long)number);
+    body_append(body, (struct text){.data = pattern, .n_bytes = (size_t)(mark - pattern)});
+    body_append(body, text_of(digits));
+    body_append(body, text_of(mark + 1));
+}
+
+static void append_part(struct body *body, const json_t *part, const char *file) {
+    if (json_is_string(part)) {
+        body_append(body, text_of(json_string_value(part)));
+    } else if (text_member(part, "base64") != NULL) {
+        append_base64(body, text_member(part, "base64"));
+    } else {
+        const json_int_t n = json_integer_value(json_object_get(part, "repeat"));
+        const char *pattern = text_member(part, "text");
+        cr_assert(n > 0 && pattern != NULL, "%s: a part of the body is none of the README's", file);
+        for (json_int_t i = 0; i < n; i++)
+            append_numbered(body, pattern, json_is_true(json_object_get(part, "numbered")), i);
+    }
+}
+
+static int error_of(const char *word, const char *file) {
+    static const char *const words[] = {"ok", "malformed", "wrong_kind", "invalid", "too_many"};
+    for (int i = 0; i <= TOKEN_REVIEW_TOO_MANY; i++) {
+        if (strcmp(words[i], word) == 0)
+            return i;
+    }
+    cr_assert_fail("%s: expect.decode is %s", file, word);
+    return -1;
+}
+
+static void expect_review(const struct token_review *review, const json_t *expected, const char *file) {
+    if (expected == NULL)
+        return;
+    const json_t *audiences = json_object_get(expected, "audiences");
+    const char *version = review->version == REVIEW_VERSION_V1 ? "v1" : "v1beta1";
+    cr_expect_str_eq(text_member(expected, "version"), version, "%s", file);
+    cr_expect(text_equal(review->token, text_of(text_member(expected, "token"))), "%s: another token", file);
+    cr_assert_eq(review->n_audiences, json_array_size(audiences), "%s: %zu audiences", file, review->n_audiences);
+    for (size_t i = 0; i < review->n_audiences; i++)
+        cr_expect(text_equal(review->audiences[i], text_of(json_string_value(json_array_get(audiences, i)))),
+                  "%s: audience %zu", file, i);
+}
+
+/* Decodes the body of one file; returns false where the file is not about the decoder. */
+static bool decode_file(const char *file) {
+    char path[512];
+    snprintf(path, sizeof(path), "test/data/reviews/%s", file);
+    json_error_t where;
+    json_t *document = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
+    cr_assert_not_null(document, "%s:%d: %s", path, where.line, where.text);
+    const json_t *expect = json_object_get(document, "expect"),
+                 *parts = json_object_get(json_object_get(document, "request"), "body");
+    const char *decode = text_member(expect, "decode");
+    if (decode != NULL) {
+        struct body body = {0};
+        for (size_t i = 0; i < json_array_size(parts); i++)
+            append_part(&body, json_array_get(parts, i), file);
+        body_fit(&body);
+        struct token_review review;
+        struct error error = {{0}};
+        const int r = token_review_decode(body.bytes, body.n_bytes, &review, &error);
+        cr_expect_eq(r, error_of(decode, file), "%s: %d, %s", file, r, error.text);
+        cr_expect_eq(r == 0, error.text[0] == '\0', "%s: an error has a text, and only an error: %s", file, error.text);
+        cr_expect_eq(r == 0, json_integer_value(json_object_get(expect, "code")) == 200, "%s: code and decode differ",
+                     file);
+        cr_expect_null(strstr(error.text, "KISentinel"), "%s: the body is quoted: %s", file, error.text);
+        if (r == 0)
+            expect_review(&review, json_object_get(expect, "review"), file);
+        free(body.bytes);
+    }
+    json_decref(document);
+    return decode != NULL;
+}
+
+Test(token_review, says_of_each_hostile_review_what_its_file_expects, .timeout = 60) {
+    DIR *folder = opendir("test/data/reviews");
+    cr_assert_not_null(folder, "run this from the root of the repository");
+    size_t n_files = 0, n_decoded = 0;
+    for (const struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+        const size_t n = strlen(entry->d_name);
+        if (n < 5 || strcmp(entry->d_name + n - 5, ".json") != 0)
+            continue;
+        n_files++;
+        n_decoded += decode_file(entry->d_name);
+    }
+    closedir(folder);
+    cr_expect_geq(n_files, 60, "%zu files", n_files);
+    cr_expect_geq(n_decoded, 60, "%zu files with expect.decode", n_decoded);
+}
+
+/* ---- decoding ---- */
+
+Test(token_review, names_the_first_fault_that_matters_and_its_place) {
+    static const struct {
+        struct text body;
+        int error;
+        const char *text;
+    } rows[] = {
+        {TEXT("{\"kind\":1,}"), TOKEN_REVIEW_MALFORMED, "byte 10: this character cannot stand here in JSON"},
+        {TEXT("{\"spec\":{},\"spec\":{}}"), TOKEN_REVIEW_MALFORMED, "byte 12: a member occurs twice in one object"},
+        {TEXT("[]"), TOKEN_REVIEW_WRONG_KIND, "kind: TokenReview is expected"},
+        {TEXT("{\"kind\":\"TokenReview\",\"apiVersion\":\"v1\",\"spec\":{\"token\":1}}"), TOKEN_REVIEW_WRONG_KIND,
+         "apiVersion: authentication.k8s.io/v1 or authentication.k8s.io/v1beta1 is expected"},
+        {TEXT(REVIEW("[]")), TOKEN_REVIEW_INVALID, "spec: an object is expected"},
+        {TEXT(REVIEW("{\"token\":\"\",\"audiences\":1}")), TOKEN_REVIEW_INVALID,
+         "spec.token: a string that is not empty is expected"},
+        {TEXT(REVIEW("{\"audiences\":1,\"token\":\"a\"}")), TOKEN_REVIEW_INVALID,
+         "spec.audiences: an array of strings is expected"},
+        {TEXT(REVIEW("{\"audiences\":[1,\"a\",{}],\"token\":\"a\"}")), TOKEN_REVIEW_INVALID,
+         "spec.audiences: each element must be a string"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct body body = body_of(rows[i].body);
+        struct token_review review;
+        struct error error;
+        cr_expect_eq(token_review_decode(body.bytes, body.n_bytes, &review, &error), rows[i].error, "row %zu", i);
+        cr_expect_str_eq(error.text, rows[i].text, "row %zu: %s", i, error.text);
+        cr_expect_eq(token_review_decode(body.bytes, body.n_bytes, &review, NULL), rows[i].error, "row %zu without error",
+                     i);
+        free(body.bytes);
+    }
+}
+
+Test(token_review, refuses_a_review_cut_at_any_byte) {
+    const struct text whole = TEXT(REVIEW("{\"token\":\"" SENTINEL_TOKEN "\\n\",\"audiences\":[\"a\",\"\\u00e4\"]}"));
+    for (size_t n = 0; n < whole.n_bytes; n++) {
+        struct body body = body_of((struct text){.data = whole.data, .n_bytes = n});
+        struct token_review review;
+        struct error error;
+        cr_expect_eq(token_review_decode(body.bytes, body.n_bytes, &review, &error), TOKEN_REVIEW_MALFORMED, "%zu bytes",
+                     n);
+        cr_expect_null(strstr(error.text, SENTINEL), "%zu bytes: %s", n, error.text);
+        free(body.bytes);
+    }
+}
+
+Test(token_review, writes_nothing_on_failure) {
+    struct token_review review, untouched;
+    memset(&review, 0xa5, sizeof(review));
+    memset(&untouched, 0xa5, sizeof(untouched));
+    struct body body = body_of(TEXT(REVIEW("{\"token\":\"a\",\"audiences\":[\"b\",1]}")));
+    cr_expect_eq(token_review_decode(body.bytes, body.n_bytes, &review, NULL), TOKEN_REVIEW_INVALID);
+    cr_expect_arr_eq(&review, &untouched, sizeof(review));
+    free(body.bytes);
+}
+
+Test(token_review, allocates_nothing_and_borrows_from_the_body) {
+    struct body body = body_of(TEXT(REVIEW("{\"token\":\"" SENTINEL_TOKEN "\",\"audiences\":[\"a\",\"\\u0062\"]}")));
+    struct token_review review;
+    memory_fail_at(1);
+    const int r = token_review_decode(body.bytes, body.n_bytes, &review, NULL);
+    const size_t n = memory_n_allocations();
+    memory_fail_at(0);
+    cr_expect_eq(r, 0);
+    cr_expect_eq(n, 0);
+    cr_expect(review.token.data > body.bytes && review.token.data < body.bytes + body.n_bytes);
+    cr_expect(review.audiences[1].data > body.bytes && review.audiences[1].data < body.bytes + body.n_bytes);
+    free(body.bytes);
+}
+
+/* ---- encoding ---- */
+
+#define ANSWER(version, status)                                                                                            \
+    "{\"kind\":\"TokenReview\",\"apiVersion\":\"authentication.k8s.io/" version "\",\"metadata\":{},\"status\":" status "}"
+
+Test(token_review, answers_in_three_forms_and_in_the_version_asked) {
+    static const struct {
+        enum review_version version;
+        struct text user, audiences[2];
+        size_t n_audiences;
+        struct text error;
+        const char *answer;
+    } rows[] = {
+        {REVIEW_VERSION_V1,
+         TEXT("{\"username\":\"alice\"}"),
+         {TEXT("a"), TEXT("b\"c")},
+         2,
+         TEXT(""),
+         ANSWER("v1", "{\"authenticated\":true,\"user\":{\"username\":\"alice\"},\"audiences\":[\"a\",\"b\\\"c\"]}")},
+        {REVIEW_VERSION_V1,
+         TEXT("{\"username\":\"alice\"}"),
+         {TEXT("")},
+         0,
+         TEXT(""),
+         ANSWER("v1", "{\"authenticated\":true,\"user\":{\"username\":\"alice\"}}")},
+        {REVIEW_VERSION_V1BETA1,
+         TEXT("{\"username\":\"alice\"}"),
+         {TEXT("a")},
+         1,
+         TEXT(""),
+         ANSWER("v1beta1", "{\"authenticated\":true,\"user\":{\"username\":\"alice\"},\"audiences\":[\"a\"]}")},
+        {REVIEW_VERSION_V1, TEXT(""), {TEXT("")}, 0, TEXT(""), ANSWER("v1", "{\"authenticated\":false}")},
+        {REVIEW_VERSION_V1BETA1, TEXT(""), {TEXT("")}, 0, TEXT(""), ANSWER("v1beta1", "{\"authenticated\":false}")},
+        {REVIEW_VERSION_V1,
+         TEXT(""),
+         {TEXT("a")},
+         1,
+         TEXT("The \"provider\" cannot be reached."),
+         ANSWER("v1", "{\"authenticated\":false,\"error\":\"The \\\"provider\\\" cannot be reached.\"}")},
+        {REVIEW_VERSION_V1BETA1,
+         TEXT(""),
+         {TEXT("")},
+         0,
+         TEXT("The webhook is stopping."),
+         ANSWER("v1beta1", "{\"authenticated\":false,\"error\":\"The webhook is stopping.\"}")},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct buffer buffer;
+        buffer_init(&buffer, 4096);
+        token_review_encode(rows[i].version, rows[i].user, rows[i].audiences, rows[i].n_audiences, rows[i].error, &buffer);
+        cr_expect_eq(buffer.error, 0);
+        cr_expect(text_equal(buffer_text(&buffer), text_of(rows[i].answer)), "row %zu: %.*s", i, (int)buffer.n_bytes,
+                  buffer.data);
+        json_t *answer = json_loadb(buffer.data, buffer.n_bytes, JSON_REJECT_DUPLICATES, NULL);
+        cr_expect_not_null(answer, "row %zu is no JSON", i);
+        json_decref(answer);
+        buffer_deinit(&buffer);
+    }
+}
+
+Test(token_review, marks_the_buffer_when_memory_runs_out_at_any_allocation) {
+    const struct text audience = TEXT("https://kubernetes.default.svc"), user = TEXT("{\"username\":\"alice\"}");
+    bool has_succeeded = false;
+    for (size_t n = 1; !has_succeeded; n++) {
+        struct buffer buffer;
+        buffer_init(&buffer, 4096);
+        memory_fail_at(n);
+        token_review_encode(REVIEW_VERSION_V1, user, &audience, 1, TEXT(""), &buffer);
+        has_succeeded = !memory_has_failed();
+        memory_fail_at(0);
+        cr_expect_eq(buffer.error, has_succeeded ? 0 : -ENOMEM, "allocation %zu", n);
+        buffer_deinit(&buffer);
+    }
+}
