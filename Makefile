@@ -72,9 +72,10 @@ TEST_LIB := $(wildcard test/lib/*.c)
 define unit_rule
 $(BUILD)/test/unit/$(1)/%: test/unit/$(1)/%.c $(TEST_LIB) $(call linked,$(1))
 	@mkdir -p $$(@D)
-	$(CC) $(CPPFLAGS) -Itest $(CFLAGS) -Wno-missing-prototypes $(LDFLAGS) -MMD -MP -MF $$@.d -o $$@ $$< $(TEST_LIB) $(call linked,$(1)) -lcriterion $(LIBS) $$(UNIT_LDFLAGS)
+	$(CC) $(CPPFLAGS) $(if $(findstring thread,$(SANITIZE)),-Itest/lib/threads) -Itest $(CFLAGS) -Wno-missing-prototypes $(LDFLAGS) -MMD -MP -MF $$@.d -o $$@ $$< $(TEST_LIB) $(call linked,$(1)) -lcriterion $(LIBS) $$(UNIT_LDFLAGS)
 endef
 $(foreach layer,$(LAYERS),$(eval $(call unit_rule,$(layer))))
+# Criterion cannot start under ThreadSanitizer: test/lib/threads stands in for it there.
 # malloc() and friends go through test/lib/memory.c, which can make the n-th of them fail.
 UNIT_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup
 

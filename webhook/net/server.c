@@ -142,6 +142,20 @@ static int publish(struct server *server, struct runtime *runtime) {
     return r;
 }
 
+/* An issuer that is gone has no certificate that could end. */
+static void forget_expiries(struct metrics *metrics, const struct policy *old, const struct policy *new) {
+    for (size_t i = 0; i < old->n_issuers; i++) {
+        const struct text name = old->issuers[i].name;
+        bool is_kept = false;
+        for (size_t j = 0; !is_kept && j < new->n_issuers; j++)
+            is_kept = text_equal(new->issuers[j].name, name);
+        char row[128];
+        snprintf(row, sizeof(row), "issuer:%.*s", (int)name.n_bytes, name.data);
+        if (!is_kept)
+            metrics_certificate_expiry(metrics, row, 0);
+    }
+}
+
 int server_reload(struct server *server, struct snapshot *snapshot, struct error *error) {
     const struct config *config = snapshot->config;
     const char *fixed = fixed_difference(server->runtime->snapshot->config, config);
@@ -159,6 +173,7 @@ int server_reload(struct server *server, struct snapshot *snapshot, struct error
         runtime_unref(runtime);
         return r;
     }
+    forget_expiries(server->services.metrics, snapshot_policy(server->runtime->snapshot), &config->policy);
     runtime_unref(server->runtime);
     server->runtime = runtime;
     const struct cache_limits limits = cache_limits(&config->cache);
