@@ -1,5 +1,5 @@
 #!/bin/bash
-# shellcheck over every shell script of the tree, yamllint over every YAML file that an admin reads.
+# Every shell script of the tree by shellcheck, every YAML file that an admin reads by yamllint.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 status=0

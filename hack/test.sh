@@ -7,7 +7,13 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 passed=0 failed=0 broken=()
 
-# The last figures that a runner printed: pytest's "N passed, N failed" line or Criterion's synthesis.
+number() { # LINE WORD: the number before the word, 0 where there is none
+    local found
+    found=$(grep -oE "[0-9]+ $2" <<<"$1" | head -n 1)
+    echo "${found%% *}" | grep . || echo 0
+}
+
+# The figures that a runner printed: pytest's "N passed, N failed" line or Criterion's synthesis.
 count() {
     local line
     while IFS= read -r line; do
@@ -17,8 +23,8 @@ count() {
             failed=$((failed + $(sed -n 's/.*Failing: \([0-9]*\).*/\1/p' <<<"$line")))
             ;;
         *)
-            passed=$((passed + $(grep -oE '[0-9]+ passed' <<<"$line" | grep -oE '[0-9]+' || echo 0)))
-            failed=$((failed + $(grep -oE '[0-9]+ (failed|error)' <<<"$line" | grep -oE '[0-9]+' | paste -sd+ - | bc 2>/dev/null || echo 0)))
+            passed=$((passed + $(number "$line" passed)))
+            failed=$((failed + $(number "$line" failed) + $(number "$line" error)))
             ;;
         esac
     done < <(grep -E '^\[====\] Synthesis:|^[0-9]+ (passed|failed)|^=+ .*(passed|failed)|^verify: ' "$log")

@@ -31,10 +31,10 @@ static void say_warnings(const struct config *config) {
         log_warning("config", "%s", config->warnings[i]);
 }
 
-/* The files of a new configuration are watched from now on. */
-static void watch_files(struct serving *serving, const struct config *config) {
+/* The files of a new configuration are watched from now on, as they were when it was read. */
+static void watch_files(struct serving *serving, const struct snapshot *snapshot) {
     struct watch *watch;
-    if (watch_new(serving->config_path, config, &watch) != 0)
+    if (watch_new_from(snapshot, &watch) != 0)
         return; /* no memory: the old list goes on */
     watch_free(serving->watch);
     serving->watch = watch;
@@ -52,7 +52,7 @@ static int start(struct serving *serving) {
     const int r = server_start(snapshot, &serving->server, &error);
     if (r == 0) {
         say_warnings(config);
-        watch_files(serving, config);
+        watch_files(serving, snapshot);
         log_info("serve", "kube-introspect %s answers at %s:%s, configuration %s", version_string(), config->authentication.host,
                  config->authentication.port, config->path);
     } else {
@@ -75,7 +75,7 @@ static void reload(struct serving *serving, const char *cause) {
         const struct config *config = snapshot->config;
         log_configure(config->log_level, config->log_format);
         say_warnings(config);
-        watch_files(serving, config);
+        watch_files(serving, snapshot);
         log_info("reload", "%s: generation %u is in use", cause, serving->generation);
     } else {
         server_reload_failed(serving->server);

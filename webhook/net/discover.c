@@ -52,7 +52,7 @@ static int take_over(struct discover *discover, struct provider *provider, struc
     if (endpoint == NULL || previous->lane->discover.url == NULL ||
         strcmp(previous->lane->discover.url, discover->url) != 0)
         return 0;
-    const int64_t refreshed = atomic_load_explicit(&previous->lane->discover.refreshed_mono_ms, memory_order_relaxed);
+    const int64_t refreshed = atomic_load_explicit(&previous->lane->discover.refreshed_mono_ms, memory_order_acquire);
     discover->due_mono_ms = refresh_due(refreshed);
     atomic_store_explicit(&discover->refreshed_mono_ms, refreshed, memory_order_relaxed);
     return publish(discover, provider, endpoint);
@@ -129,7 +129,6 @@ static void succeed(struct lane *lane, int64_t now_mono_ms) {
     struct discover *const discover = &lane->discover;
     discover->pause_ms = 0;
     discover->due_mono_ms = refresh_due(now_mono_ms);
-    atomic_store_explicit(&discover->refreshed_mono_ms, now_mono_ms, memory_order_relaxed);
     atomic_store_explicit(&discover->trouble, NULL, memory_order_release);
 }
 
@@ -164,6 +163,8 @@ static bool learn(struct lane *lane, const struct call_result *result, int64_t n
         fail(lane, decode_trouble(r), error.text, now_mono_ms);
         return false;
     }
+    /* Before the endpoint: whoever takes that over in a reload takes its age over too. */
+    atomic_store_explicit(&lane->discover.refreshed_mono_ms, now_mono_ms, memory_order_release);
     const bool is_used = use(lane, discovery.introspection_endpoint);
     discovery_deinit(&discovery);
     if (is_used)

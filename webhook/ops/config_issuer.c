@@ -485,11 +485,12 @@ static int warn_of_introspection(struct config_reader *reader, const struct yaml
                                  const struct issuer_policy *policy) {
     const struct yaml_node *node = yaml_member(issuer_node, "introspection");
     int r = 0;
-    if (policy->accept_absent_token_type && policy->any_client)
+    /* clientIDs alone do not tell a client's refresh token from its access token: oidc-provider reports both active for it. */
+    if (policy->accept_absent_token_type && (policy->any_client || policy->accept_absent_audience))
         r = config_warn(
             reader, member_or(node, "absentTokenType"),
             "refresh and ID tokens of some providers are reported active, and would log in: set absentTokenType: "
-            "Refuse where the provider sends token_type, or list the clients in tokens.clientIDs");
+            "Refuse where the provider sends token_type, or keep absentAudience: Refuse and list the clients in tokens.clientIDs");
     if (r == 0 && policy->accept_absent_audience)
         r = config_warn(
             reader, yaml_member(node, "absentAudience"),

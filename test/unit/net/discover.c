@@ -227,13 +227,9 @@ Test(discover, it_is_tried_again_until_it_succeeds) {
     struct world *const world = &script->world;
     say(script, 503, "not yet");
     world_fetch(world);
-    for (unsigned n = 1; n <= 4; n++) {
-        EVENTUALLY(n_documents(script) >= n);
-        go_on(world, LIMIT_DISCOVERY_RETRY_MAX_MS);
-    }
+    EVENTUALLY((go_on(world, LIMIT_DISCOVERY_RETRY_MAX_MS), n_documents(script) >= 5));
     say_endpoint(script, "/introspect");
-    go_on(world, LIMIT_DISCOVERY_RETRY_MAX_MS);
-    EVENTUALLY(is_known(world));
+    EVENTUALLY((go_on(world, LIMIT_DISCOVERY_RETRY_MAX_MS), is_known(world)));
     EVENTUALLY(trouble_of(world) == NULL);
     cr_assert_eq(ask(world, SENTINEL_TOKEN), REASON_OK);
     script_free(script);
@@ -247,8 +243,7 @@ Test(discover, an_old_document_is_fetched_again_and_a_failure_keeps_what_was_kno
     world_fetch(world);
     EVENTUALLY(is_known(world));
     say(script, 500, "broken");
-    go_on(world, LIMIT_DISCOVERY_MAX_AGE_MS);
-    EVENTUALLY(trouble_of(world) != NULL);
+    EVENTUALLY((go_on(world, LIMIT_DISCOVERY_MAX_AGE_MS), trouble_of(world) != NULL));
     cr_assert_geq(n_documents(script), 2);
     cr_assert(is_known(world));
     char room[256];
@@ -297,12 +292,12 @@ Test(discover, an_endpoint_that_moves_all_the_time_is_followed_so_often_and_no_m
         char path[32];
         snprintf(path, sizeof(path), "/move-%u", i);
         say_endpoint(script, path);
-        go_on(world, LIMIT_DISCOVERY_MAX_AGE_MS);
-        EVENTUALLY(n_documents(script) > i);
+        const unsigned before = n_documents(script);
+        EVENTUALLY((go_on(world, LIMIT_DISCOVERY_MAX_AGE_MS), n_documents(script) > before + 1));
     }
     say_endpoint(script, "/introspect"); /* known from before, so it can be gone back to */
-    go_on(world, LIMIT_DISCOVERY_MAX_AGE_MS);
-    EVENTUALLY(strstr(provider_key(world->provider).endpoint.data, "/introspect") != NULL);
+    EVENTUALLY((go_on(world, LIMIT_DISCOVERY_MAX_AGE_MS),
+                strstr(provider_key(world->provider).endpoint.data, "/introspect") != NULL));
     world_stop_fetch(world);
     cr_assert_eq(world->provider->lane->discover.n_endpoints, LIMIT_KNOWN_ENDPOINTS);
     script_free(script);

@@ -180,6 +180,7 @@ Test(fetch, reloads_under_load_fail_nobody) {
         struct buffer buffer __attribute__((cleanup(buffer_deinit)));
         buffer_init(&buffer, 4096);
         fetch_describe(world.fetch, &buffer);
+        cr_assert_lt(fetch_idle_ms(world.fetch), LIMIT_LOOP_STALL_MS, "work must not keep it from turning");
         poll(NULL, 0, 20);
     }
     is_over = true;

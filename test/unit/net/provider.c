@@ -81,6 +81,20 @@ Test(provider, a_client_certificate_that_is_none_is_named) {
     expect_invalid(&world, "issuers[0].introspection.client.certFile", "tls/client.crt");
 }
 
+/* The CA of the world ends in an hour. */
+static int64_t expiry_of(struct world *world) {
+    struct buffer text __attribute__((cleanup(buffer_deinit)));
+    buffer_init(&text, LIMIT_METRICS_BYTES);
+    metrics_render(world->metrics, NULL, NULL, "test", &text);
+    buffer_append_char(&text, '\0');
+    cr_assert_eq(text.error, 0);
+    const char *const name = strstr(text.data, "issuer:corp");
+    cr_assert_not_null(name);
+    const char *const value = strchr(name, ' ');
+    cr_assert_not_null(value);
+    return (int64_t)strtod(value, NULL) - clock_unix_ms(&clock_system) / 1000;
+}
+
 Test(provider, the_certificate_that_ends_first_is_counted) {
     struct world world;
     world_without_server(&world);
@@ -89,7 +103,18 @@ Test(provider, the_certificate_that_ends_first_is_counted) {
     use_client_certificate(&world, soon.cert_pem, soon.key_pem);
     world_make_provider(&world, NULL);
     cr_assert_eq(world.provider->lane->n_secrets, 1);
+    const int64_t left_s = expiry_of(&world);
+    cr_assert(left_s > 900 && left_s <= 1000, "%lld s", (long long)left_s);
     certificate_deinit(&soon);
+    world_deinit(&world);
+}
+
+Test(provider, without_a_client_certificate_the_ca_counts) {
+    struct world world;
+    world_without_server(&world);
+    world_make_provider(&world, NULL);
+    const int64_t left_s = expiry_of(&world);
+    cr_assert(left_s > 3500 && left_s <= 3600, "%lld s", (long long)left_s);
     world_deinit(&world);
 }
 

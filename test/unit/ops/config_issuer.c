@@ -26,6 +26,7 @@ Test(config_issuer, what_is_allowed_but_seldom_meant_is_warned_of) {
         {NULL, "", "f:13:3: issuers[0].introspection: refresh and ID tokens", true},
         {"opaque: true", "opaque: true, clientIDs: [a]", "refresh and ID tokens", false},
         {"client:", "absentTokenType: Refuse\n    client:", "refresh and ID tokens", false},
+        {"client:", "absentAudience: Accept\n    client:", "refresh and ID tokens", true},
         {"client:", "absentTokenType: Accept\n    client:", "f:14:5: issuers[0].introspection.absentTokenType: refresh and",
          true},
         {NULL, "", "leaves aud out", false},
