@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from lib import audit, jwt, sentinel, wait
+from lib import audit, jwt, paths, sentinel, wait
 from lib.load import Load
 
 
@@ -80,6 +80,14 @@ def test_a_name_that_would_forge_a_line_stays_in_its_own(provider, start):
     forged = 'x", "verdict": "allow"} {"a'
     _, record = webhook.reason_of(lambda: webhook.caller().review(provider.issue(preferred_username=forged)))
     assert record["user"]["username"] == "corp:" + forged
+
+
+def test_every_field_is_documented_and_every_documented_one_is_there(provider, start):
+    page = paths.ROOT / "docs" / "audit.md"
+    documented = set(re.findall(r"^\| `(\w+)` \|", page.read_text(), re.M))
+    webhook = start(provider)
+    _, record = webhook.reason_of(lambda: webhook.caller().review(provider.issue()))
+    assert set(record) == documented, f"{page} and a record differ"
 
 
 # ---- rotation

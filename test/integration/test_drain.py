@@ -1,7 +1,10 @@
 """SIGTERM: not ready at once, still answering, gone within 25 seconds with exit status 0."""
 
 import signal
+import threading
 import time
+
+import pytest
 
 from lib import reply, sentinel, wait
 from lib.connection import Closed
@@ -83,6 +86,38 @@ def test_a_second_signal_ends_it_at_once(provider, start):
     webhook.signal(signal.SIGTERM)
     webhook.wait_stopped()
     assert time.monotonic() - began < 5 * wait.SLOWNESS
+
+
+@pytest.mark.parametrize("round", range(3))
+def test_a_second_signal_while_callers_ask_and_probes_look_ends_it_cleanly(provider, start, round):
+    """Whatever is taken down must not be used any more by what still turns: under a sanitizer this is where it shows."""
+    webhook = start(provider)
+    stop = threading.Event()
+
+    def ask():
+        caller = webhook.caller()
+        while not stop.is_set():
+            try:
+                caller.review(provider.issue())
+            except (AssertionError, Closed, OSError):
+                caller.close()
+
+    def look():
+        while not stop.is_set():
+            try:
+                for path in ("/livez", "/readyz?verbose", "/metrics"):
+                    webhook.operations(path)
+            except OSError:
+                pass
+
+    threads = [threading.Thread(target=target) for target in (ask, ask, ask, look, look)]
+    for thread in threads:
+        thread.start()
+    provider.wait_for_calls(20)
+    webhook.stop()
+    stop.set()
+    for thread in threads:
+        thread.join()
 
 
 def test_stuck_callers_do_not_hold_the_process_past_twenty_five_seconds(provider, start):

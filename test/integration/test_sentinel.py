@@ -97,6 +97,10 @@ def test_the_search_of_nothing_is_no_success(folder):
     assert search(folder / "not-there").returncode == 2
 
 
+def test_every_process_that_took_its_time_has_ended_well(run):
+    run.wait_for_the_slow()
+
+
 def test_nothing_that_this_session_wrote_holds_a_token_or_a_secret(run):
     found = run.search()
     assert found.returncode == 0, f"expected no part of a token or secret below {run.path}:\n{found.stdout}{found.stderr}"

@@ -77,6 +77,8 @@
 #define LIMIT_EXPIRY_INTERVAL_MS 10
 /* The fetch thread turns at least this often, so that /livez can tell an idle one from one that is stuck. */
 #define LIMIT_FETCH_TURN_MS 500
+/* Replies that are decoded before deadlines are looked at again: one of 85 kB takes up to 30 ms on a busy core. */
+#define LIMIT_FETCH_REPLIES_A_TURN 8
 /* The same kind of trouble with the same provider is logged this often; what was held back is counted. */
 #define LIMIT_TROUBLE_INTERVAL_MS 10000
 
@@ -107,6 +109,8 @@
 #define LIMIT_WATCHED_FILES 256
 /* How often they are looked at. Kubernetes swaps a mounted Secret within a minute of the change; one second is no load. */
 #define LIMIT_WATCH_INTERVAL_MS 1000
+/* A reload that failed for want of memory, descriptors or a file is tried again after this, without waiting for a change. */
+#define LIMIT_RELOAD_RETRY_MS 10000
 
 /* ---- threads, connections, logs ---- */
 
@@ -120,6 +124,12 @@
 /* Go's client keeps an idle connection for 90 s; ours must outlive it or a request meets a closing socket. */
 #define LIMIT_HTTP_IDLE_MS 120000
 #define LIMIT_TLS_HANDSHAKE_MS 10000
+/* The operations listener is asked by GET, by whoever reaches its port: a body is read only so that it can be refused, and
+   a connection that is slow or idle makes room for the next probe. */
+#define LIMIT_OPERATIONS_ENTITY_BYTES ((size_t)4096)
+#define LIMIT_OPERATIONS_IDLE_MS 10000
+/* Probes and scrapers are a handful. h2o reads up to 400 kB of a request's header before it refuses it. */
+#define LIMIT_OPERATIONS_CONNECTIONS 256
 /* SIGTERM: requests under way are finished within this. */
 #define LIMIT_DRAIN_MS 25000
 /* A loop that has not turned for this long fails /livez. */

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -23,7 +24,9 @@ struct serving {
     int signals;
     struct server *server;
     struct watch *watch;
-    uint32_t generation; /* of the last snapshot that was tried */
+    uint32_t generation;   /* of the last snapshot that was tried */
+    int64_t retry_mono_ms; /* when a failed reload is tried again; INT64_MAX: not before something changes */
+    struct error failure;  /* of the last reload; "": it did not fail */
 };
 
 static void say_warnings(const struct config *config) {
@@ -53,8 +56,8 @@ static int start(struct serving *serving) {
     if (r == 0) {
         say_warnings(config);
         watch_files(serving, snapshot);
-        log_info("serve", "kube-introspect %s answers at %s:%s, configuration %s", version_string(), config->authentication.host,
-                 config->authentication.port, config->path);
+        log_info("serve", "kube-introspect %s answers at %s:%s, configuration %s", version_string(),
+                 config->authentication.host, config->authentication.port, config->path);
     } else {
         log_error("serve", "%s", error.text);
     }
@@ -62,26 +65,39 @@ static int start(struct serving *serving) {
     return r == 0 ? EXIT_GOOD : EXIT_BAD;
 }
 
-/* Loads all anew; whatever is wrong leaves everything as it was. */
-static void reload(struct serving *serving, const char *cause) {
-    struct error error = {""};
+/* Loads all anew and hands it to the server. Returns 0, a negative errno, or a positive value where what is there is wrong.
+ */
+static int try_reload(struct serving *serving, const char *cause, struct error *error) {
     struct snapshot *snapshot;
-    if (snapshot_load(serving->config_path, ++serving->generation, &snapshot, &error) != 0) {
-        server_reload_failed(serving->server);
-        log_error("reload", "%s; the configuration before it stays in use", error.text);
-        return;
-    }
-    if (server_reload(serving->server, snapshot, &error) == 0) {
+    int r = snapshot_load(serving->config_path, ++serving->generation, &snapshot, error);
+    if (r != 0)
+        return r;
+    r = server_reload(serving->server, snapshot, error);
+    if (r == 0) {
         const struct config *config = snapshot->config;
         log_configure(config->log_level, config->log_format);
         say_warnings(config);
         watch_files(serving, snapshot);
         log_info("reload", "%s: generation %u is in use", cause, serving->generation);
-    } else {
-        server_reload_failed(serving->server);
-        log_error("reload", "%s; the configuration before it stays in use", error.text);
     }
     snapshot_unref(snapshot);
+    return r;
+}
+
+/* Whatever is wrong leaves everything as it was. What may pass by itself (no memory, no descriptor, a file that is not
+   there yet) is tried again later, and said once. */
+static void reload(struct serving *serving, const char *cause) {
+    struct error error = {""};
+    const int r = try_reload(serving, cause, &error);
+    serving->retry_mono_ms = r < 0 ? clock_mono_ms(&clock_system) + LIMIT_RELOAD_RETRY_MS : INT64_MAX;
+    if (r == 0) {
+        serving->failure.text[0] = '\0';
+        return;
+    }
+    server_reload_failed(serving->server);
+    if (strcmp(error.text, serving->failure.text) != 0)
+        log_error("reload", "%s; the configuration before it stays in use", error.text);
+    serving->failure = error;
 }
 
 /* ---- signals ---- */
@@ -113,9 +129,13 @@ static void serve(struct serving *serving) {
             return;
         if (got == SIGHUP) {
             server_reopen_logs(serving->server);
+            serving->failure.text[0] = '\0'; /* whoever asks is answered, the second time too */
             reload(serving, "SIGHUP");
         } else if (watch_changed(serving->watch)) {
+            serving->failure.text[0] = '\0';
             reload(serving, "a file changed");
+        } else if (clock_mono_ms(&clock_system) >= serving->retry_mono_ms) {
+            reload(serving, "another try");
         }
     }
 }
@@ -140,11 +160,22 @@ static void drain(const struct serving *serving) {
 static void forbid_core_files(void) {
     const struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_DUMPABLE, 0); /* the limit does not hold where cores go to a program (core(5)) */
+}
+
+/* The soft limit is 1,024 where select() is to be protected, which nothing here calls. */
+static void take_all_descriptors(void) {
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return;
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
 }
 
 int command_serve(const char *config_path) {
     forbid_core_files();
-    struct serving serving = {.config_path = config_path, .signals = block_signals()};
+    take_all_descriptors();
+    struct serving serving = {.config_path = config_path, .signals = block_signals(), .retry_mono_ms = INT64_MAX};
     if (serving.signals < 0) {
         log_error("serve", "signalfd: %s", strerror(errno));
         return EXIT_BAD;

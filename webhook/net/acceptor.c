@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,11 +19,17 @@
 #define BACKLOG 1024
 /* A peer that vanished without a word is noticed after this long with data unacknowledged. */
 #define USER_TIMEOUT_MS 30000
+/* Connections taken from one socket in a row: then the others are looked at, however many more come. */
+#define ACCEPTS_IN_A_ROW 64
+/* Whoever refuses a thousand connections a second must not log each. */
+#define REPORT_INTERVAL_MS 10000
 
 struct acceptor {
     pthread_t thread;
     int stop_event;
     int spare; /* given up for a moment when descriptors run out, so that a connection can be taken and closed */
+    rlim_t max_connections;   /* of all listeners together */
+    int64_t reported_mono_ms; /* INT64_MIN: nothing yet */
     size_t n_listeners;
     struct acceptor_listener listeners[MAX_LISTENERS];
     struct pollfd sockets[MAX_LISTENERS + 1]; /* the last one is stop_event */
@@ -71,14 +78,43 @@ static struct loop *least_loaded(const struct acceptor_listener *listener) {
     return best;
 }
 
-static void hand_over(const struct acceptor_listener *listener, int fd) {
+static void report(struct acceptor *acceptor, const char *why) {
+    const int64_t now_mono_ms = clock_mono_ms(&clock_system);
+    if (acceptor->reported_mono_ms != INT64_MIN && now_mono_ms - acceptor->reported_mono_ms < REPORT_INTERVAL_MS)
+        return;
+    acceptor->reported_mono_ms = now_mono_ms;
+    log_warning("acceptor", "connections are refused: %s", why);
+}
+
+static rlim_t n_connections(const struct acceptor *acceptor) {
+    rlim_t n = 0;
+    for (size_t i = 0; i < acceptor->n_listeners; i++) {
+        for (size_t j = 0; j < acceptor->listeners[i].n_loops; j++)
+            n += loop_n_connections(acceptor->listeners[i].loops[j]);
+    }
+    return n;
+}
+
+/* Whether there is room for one more on this loop. */
+static bool has_room(struct acceptor *acceptor, const struct acceptor_listener *listener, const struct loop *loop) {
+    if (loop_n_connections(loop) >= listener->max_connections) {
+        report(acceptor, "a listener has as many as it takes; see to it that only those who must can reach it");
+        return false;
+    }
+    if (n_connections(acceptor) < acceptor->max_connections)
+        return true;
+    report(acceptor, "they have half of the open files that this process may have; raise that limit (ulimit -n)");
+    return false;
+}
+
+static void hand_over(struct acceptor *acceptor, const struct acceptor_listener *listener, int fd) {
     const int on = 1;
     const unsigned user_timeout_ms = USER_TIMEOUT_MS;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof(user_timeout_ms));
     struct loop *loop = least_loaded(listener);
-    if (loop_n_connections(loop) >= LIMIT_CONNECTIONS_PER_LOOP || loop_take_socket(loop, fd) != 0)
+    if (!has_room(acceptor, listener, loop) || loop_take_socket(loop, fd) != 0)
         close(fd);
 }
 
@@ -95,14 +131,14 @@ static void refuse_one(struct acceptor *acceptor, int socket) {
 
 static void accept_all(struct acceptor *acceptor, size_t listener) {
     const int socket = acceptor->sockets[listener].fd;
-    for (;;) {
+    for (size_t i = 0; i < ACCEPTS_IN_A_ROW; i++) {
         const int fd = accept4(socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
-            hand_over(&acceptor->listeners[listener], fd);
+            hand_over(acceptor, &acceptor->listeners[listener], fd);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            log_warning("acceptor", "a connection is refused: %s; raise the limit of open files (ulimit -n)", strerror(errno));
+            report(acceptor, "there is no memory or descriptor for them; raise the limit of open files (ulimit -n)");
             refuse_one(acceptor, socket);
             return;
         }
@@ -166,6 +202,9 @@ int acceptor_start(const struct acceptor_listener *listeners, size_t n_listeners
     if (acceptor == NULL)
         return -ENOMEM;
     acceptor->stop_event = acceptor->spare = -1;
+    acceptor->reported_mono_ms = INT64_MIN;
+    struct rlimit files;
+    acceptor->max_connections = getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur / 2 : RLIM_INFINITY;
     int r = open_all(acceptor, listeners, n_listeners, error);
     if (r == 0)
         r = -pthread_create(&acceptor->thread, NULL, run, acceptor);

@@ -1,6 +1,9 @@
 /*
  * The acceptor thread: waits on the listening sockets and hands each connection to the least loaded loop. One thread with
  * a blocking wait: h2o's own accept loop spins when descriptors run out, and SO_REUSEPORT leaves loops idle.
+ *
+ * Callers together get at most half of the descriptors that the process may have, whatever they do before their
+ * certificate is seen: the other half is for calls to providers, files and logs.
  */
 #pragma once
 
@@ -14,6 +17,7 @@ struct acceptor_listener {
     const char *host, *port;
     struct loop *const *loops; /* borrowed until acceptor_stop() */
     size_t n_loops;
+    uint32_t max_connections; /* of each loop */
 };
 
 /*

@@ -93,6 +93,12 @@ static void encode(struct login *login, struct buffer *buffer) {
                         decision->verdict == VERDICT_UNAVAILABLE ? text_of(reason_sentence(decision->reason)) : TEXT(""), buffer);
 }
 
+/* The connection ends when the process does, and when the configuration that accepted its caller is no more: a CA or name
+   that was taken away must not call on for as long as it keeps its connection. */
+static bool must_close(const struct login *login) {
+    return login->loop->is_draining || login->connection->tls != login->loop->accept.ssl_ctx;
+}
+
 /* Encodes, audits, counts, sends: the one place where a review is completed, and once for each. */
 static void answer(struct login *login) {
     const int64_t duration_us = clock_mono_us() - login->started_us;
@@ -107,7 +113,7 @@ static void answer(struct login *login) {
     }
     metrics_review(loop->services->metrics, login->decision.verdict, login->decision.reason, login->decision.cache,
                    duration_us);
-    if (loop->is_draining) /* h2o decided when the request came, which may have been before */
+    if (must_close(login)) /* h2o decided when the request came, which may have been before */
         login->req->http1_is_persistent = 0;
     request_send(login->req, 200, "application/json", buffer_text(&loop->scratch));
 }
@@ -149,6 +155,8 @@ static void deliver(struct ticket *ticket) {
 
 /* Sends the question off. Returns 0, or why not as an enum reason of verdict UNAVAILABLE. */
 static enum reason ask(struct login *login, int64_t deadline_mono_ms) {
+    if (login->loop->asks_nobody)
+        return REASON_STOPPING;
     struct question *question = calloc(1, sizeof(*question));
     if (question == NULL)
         return REASON_INTERNAL;

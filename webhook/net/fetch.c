@@ -54,19 +54,22 @@ static void accept_all(struct lanes *lanes, struct flight *first) {
     lanes_forget_landed(lanes);
 }
 
-/* Returns whether a call has ended: then another one may have taken its place, which wants its first bytes sent. */
+/*
+ * Returns whether a call has ended: then another one may have taken its place, which wants its first bytes sent. Large
+ * replies take long to decode, and neither deadlines nor /livez must wait for a thousand of them: so only some in a turn.
+ */
 static bool perform(struct lanes *lanes) {
     int n_running, n_queued;
     curl_multi_perform(lanes->multi, &n_running);
-    bool has_ended = false;
+    unsigned n_ended = 0;
     const CURLMsg *message;
-    while ((message = curl_multi_info_read(lanes->multi, &n_queued)) != NULL) {
+    while (n_ended < LIMIT_FETCH_REPLIES_A_TURN && (message = curl_multi_info_read(lanes->multi, &n_queued)) != NULL) {
         if (message->msg != CURLMSG_DONE)
             continue;
-        has_ended = true;
+        n_ended++;
         call_finish(lanes->multi, message->easy_handle, message->data.result);
     }
-    return has_ended;
+    return n_ended > 0;
 }
 
 static int wait_ms(const struct lanes *lanes) {

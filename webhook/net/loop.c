@@ -141,6 +141,38 @@ int loop_drain(struct loop *loop) {
     return 0;
 }
 
+/* The main thread hears it. */
+static void say(struct loop *loop, int error) {
+    pthread_mutex_lock(&loop->said_lock);
+    loop->started = error;
+    loop->has_said = true;
+    pthread_cond_signal(&loop->said);
+    pthread_mutex_unlock(&loop->said_lock);
+}
+
+/* Returns what was said. */
+static int wait_for_word(struct loop *loop) {
+    pthread_mutex_lock(&loop->said_lock);
+    while (!loop->has_said)
+        pthread_cond_wait(&loop->said, &loop->said_lock);
+    loop->has_said = false;
+    const int error = loop->started;
+    pthread_mutex_unlock(&loop->said_lock);
+    return error;
+}
+
+static void handle_stop_asking(struct loop *loop, struct loop_message *message) {
+    (void)message; /* the waiting thread's own */
+    loop->asks_nobody = true;
+    say(loop, 0);
+}
+
+void loop_stop_asking(struct loop *loop) {
+    struct loop_message message = {.handle = handle_stop_asking};
+    loop_send(loop, &message);
+    wait_for_word(loop);
+}
+
 static void handle_stop(struct loop *loop, struct loop_message *message) {
     (void)message; /* the stopping thread's own */
     loop->is_stopping = true;
@@ -151,9 +183,11 @@ static void handle_stop(struct loop *loop, struct loop_message *message) {
 static void set_up_h2o(struct loop *loop) {
     h2o_config_init(&loop->config);
     loop->config.server_name = h2o_iovec_init(H2O_STRLIT("kube-introspect"));
-    loop->config.max_request_entity_size = LIMIT_H2O_ENTITY_BYTES;
+    /* Whoever reaches the operations port needs no certificate: nothing of theirs is kept for long, nor much of it. */
+    const bool is_authentication = loop->role == LOOP_AUTHENTICATION;
+    loop->config.max_request_entity_size = is_authentication ? LIMIT_H2O_ENTITY_BYTES : LIMIT_OPERATIONS_ENTITY_BYTES;
     loop->config.handshake_timeout = LIMIT_TLS_HANDSHAKE_MS;
-    loop->config.http1.req_timeout = LIMIT_HTTP_IDLE_MS;
+    loop->config.http1.req_timeout = is_authentication ? LIMIT_HTTP_IDLE_MS : LIMIT_OPERATIONS_IDLE_MS;
     loop->config.http1.upgrade_to_http2 = 0; /* HTTP/1.1 only: h2o 2.2's HTTP/2 can be aborted from outside */
     h2o_hostconf_t *host = h2o_config_register_host(&loop->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     h2o_pathconf_t *path = h2o_config_register_path(host, "/", 0);
@@ -196,20 +230,12 @@ static void close_all(struct loop *loop) {
         h2o_evloop_run(loop->context.loop, 10);
 }
 
-static void say_started(struct loop *loop, int error) {
-    pthread_mutex_lock(&loop->start_lock);
-    loop->started = error;
-    loop->is_known = true;
-    pthread_cond_signal(&loop->start_known);
-    pthread_mutex_unlock(&loop->start_lock);
-}
-
 static void *run(void *argument) {
     struct loop *loop = argument;
     pthread_setname_np(pthread_self(), loop->role == LOOP_AUTHENTICATION ? "authentication" : "operations");
     const int r = digest_new(loop->services->key_secret, &loop->digest);
     if (r != 0) {
-        say_started(loop, r);
+        say(loop, r);
         return NULL;
     }
     /* Numbers of different loops and processes should not meet; where there is no randomness they merely start at 0. */
@@ -218,10 +244,13 @@ static void *run(void *argument) {
     set_up_h2o(loop);
     use_runtime(loop, runtime_ref(loop->first_runtime));
     atomic_store(&loop->turned_mono_ms, clock_mono_ms(loop->services->clock));
-    say_started(loop, 0);
+    say(loop, 0);
     while (!loop->is_stopping)
         turn(loop);
     close_all(loop);
+    /* h2o writes to its pipe after the message can be seen: whoever sent the last one must have done so before it is closed. */
+    pthread_mutex_lock(&loop->said_lock);
+    pthread_mutex_unlock(&loop->said_lock);
     take_down_h2o(loop);
     return NULL;
 }
@@ -234,13 +263,10 @@ static int start_thread(struct loop *loop) {
     pthread_attr_destroy(&attributes);
     if (r != 0)
         return -r;
-    pthread_mutex_lock(&loop->start_lock);
-    while (!loop->is_known)
-        pthread_cond_wait(&loop->start_known, &loop->start_lock);
-    pthread_mutex_unlock(&loop->start_lock);
-    if (loop->started != 0)
+    const int error = wait_for_word(loop);
+    if (error != 0)
         pthread_join(loop->thread, NULL);
-    return loop->started;
+    return error;
 }
 
 static void loop_free(struct loop *loop) {
@@ -259,8 +285,8 @@ int loop_start(enum loop_role role, const struct services *services, struct runt
     loop->services = services;
     loop->first_runtime = runtime;
     loop->first_free = SLOT_NONE;
-    pthread_mutex_init(&loop->start_lock, NULL);
-    pthread_cond_init(&loop->start_known, NULL);
+    pthread_mutex_init(&loop->said_lock, NULL);
+    pthread_cond_init(&loop->said, NULL);
     h2o_linklist_init_anchor(&loop->connections);
     buffer_init(&loop->scratch, LIMIT_METRICS_BYTES);
     const int r = start_thread(loop);
@@ -276,7 +302,9 @@ void loop_stop(struct loop *loop) {
     if (loop == NULL)
         return;
     struct loop_message stop = {.handle = handle_stop};
+    pthread_mutex_lock(&loop->said_lock);
     loop_send(loop, &stop);
+    pthread_mutex_unlock(&loop->said_lock);
     pthread_join(loop->thread, NULL);
     loop_free(loop);
 }

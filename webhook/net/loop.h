@@ -45,10 +45,10 @@ struct loop {
     const struct services *services;
     pthread_t thread;
     struct runtime *first_runtime; /* borrowed during the start */
-    int started; /* errno of the start, once it is known: guarded by start_lock */
-    bool is_known;
-    pthread_mutex_t start_lock;
-    pthread_cond_t start_known;
+    int started; /* errno of the start, once it is known: guarded by said_lock */
+    bool has_said; /* what the main thread waits to hear: that it has started, or that it asks nobody */
+    pthread_mutex_t said_lock;
+    pthread_cond_t said;
 
     /* any thread */
     _Atomic uint32_t n_connections;
@@ -66,7 +66,7 @@ struct loop {
     struct loop_slot *slots;
     uint32_t n_slots, first_free;
     uint64_t request_ids;
-    bool is_draining, is_stopping;
+    bool is_draining, asks_nobody, is_stopping;
     int64_t drain_mono_ms; /* since when */
 };
 
@@ -93,6 +93,12 @@ int loop_use_runtime(struct loop *loop, struct runtime *runtime);
 
 /* From now on each answer says Connection: close, and idle connections are closed. Returns 0 or -ENOMEM. */
 int loop_drain(struct loop *loop);
+
+/*
+ * From now on the loop asks no provider: what it would have to ask about is answered with REASON_STOPPING. Returns when
+ * that is so, and then the fetch thread can go.
+ */
+void loop_stop_asking(struct loop *loop);
 
 /* Parks a request. ret_slot, ret_generation name it. Returns 0, -ENOMEM, or -ENOSPC at LIMIT_PARKED_PER_LOOP. Loop's thread. */
 int loop_park(struct loop *loop, void *request, uint32_t *ret_slot, uint32_t *ret_generation);

@@ -57,43 +57,62 @@ static struct text query_value(struct text query, struct text name) {
     return TEXT("");
 }
 
-/* Milliseconds of a unit of Go's durations; 0: none. Finer ones count as nothing, which errs on the early side. */
+/* Milliseconds of a unit of Go's durations; 0: there is no such unit. */
 static double unit_ms(struct text unit) {
-    if (text_equal(unit, TEXT("ms")))
-        return 1;
-    if (text_equal(unit, TEXT("s")))
-        return 1000;
-    if (text_equal(unit, TEXT("m")))
-        return 60 * 1000;
-    return text_equal(unit, TEXT("h")) ? 3600.0 * 1000 : 0;
+    static const struct {
+        struct text name;
+        double ms;
+    } units[] = {{TEXT("ns"), 1e-6}, {TEXT("us"), 1e-3}, {TEXT("ms"), 1},
+                 {TEXT("s"), 1e3},   {TEXT("m"), 6e4},   {TEXT("h"), 3.6e6}};
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (text_equal(units[i].name, unit))
+            return units[i].ms;
+    }
+    return 0;
 }
 
-/* "1m30.5s" -> milliseconds; -1 where it is no duration. A value above the limit stays finite. */
-static double duration_ms(struct text text) {
-    double sum = 0;
-    size_t at = 0;
-    while (at < text.n_bytes) {
-        double number = 0, scale = 1;
-        const size_t start = at;
-        for (bool in_fraction = false; at < text.n_bytes && (isdigit((unsigned char)text.data[at]) || text.data[at] == '.'); at++) {
-            if (text.data[at] == '.') {
-                if (in_fraction)
-                    return -1;
-                in_fraction = true;
-                continue;
-            }
-            number = number * 10 + (text.data[at] - '0');
-            scale *= in_fraction ? 10 : 1;
+static struct text skip(struct text text, size_t n_bytes) {
+    return (struct text){.data = text.data + n_bytes, .n_bytes = text.n_bytes - n_bytes};
+}
+
+/* "30", "1.5", ".5" at the start of a text. Returns how many bytes it takes; 0 where there is no digit. */
+static size_t read_number(struct text text, double *ret_number) {
+    double number = 0, scale = 0; /* scale: 0 before the point, then what the next digit is worth */
+    bool has_digit = false;
+    size_t n = 0;
+    for (; n < text.n_bytes; n++) {
+        const char c = text.data[n];
+        if (c == '.' && scale == 0) {
+            scale = 1;
+        } else if (isdigit((unsigned char)c)) {
+            has_digit = true;
+            scale /= 10;
+            number = scale == 0 ? number * 10 + (c - '0') : number + scale * (c - '0');
+        } else {
+            break;
         }
-        const size_t unit_at = at;
-        while (at < text.n_bytes && isalpha((unsigned char)text.data[at]))
-            at++;
-        const double unit = unit_ms((struct text){.data = text.data + unit_at, .n_bytes = at - unit_at});
-        if (unit_at == start || unit == 0)
-            return -1;
-        sum += number / scale * unit;
     }
-    return text.n_bytes == 0 ? -1 : sum;
+    *ret_number = number;
+    return has_digit ? n : 0;
+}
+
+/* "1m30.5s" -> milliseconds; -1 where it is no duration. A value above the limit stays finite, or becomes infinite. */
+static double duration_ms(struct text text) {
+    double sum = text.n_bytes == 0 ? -1 : 0;
+    while (text.n_bytes > 0) {
+        double number;
+        const size_t n_number = read_number(text, &number);
+        text = skip(text, n_number);
+        size_t n_unit = 0;
+        while (n_unit < text.n_bytes && isalpha((unsigned char)text.data[n_unit]))
+            n_unit++;
+        const double unit = unit_ms((struct text){.data = text.data, .n_bytes = n_unit});
+        if (n_number == 0 || unit == 0)
+            return -1;
+        sum += number * unit;
+        text = skip(text, n_unit);
+    }
+    return sum;
 }
 
 int64_t request_timeout_ms(struct text query) {
@@ -109,15 +128,24 @@ int64_t request_timeout_ms(struct text query) {
 
 static const char *reason_phrase(int status) {
     switch (status) {
-    case 200: return "OK";
-    case 400: return "Bad Request";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 413: return "Payload Too Large";
-    case 415: return "Unsupported Media Type";
-    case 429: return "Too Many Requests";
-    case 500: return "Internal Server Error";
-    default: return "Service Unavailable";
+    case 200:
+        return "OK";
+    case 400:
+        return "Bad Request";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 413:
+        return "Payload Too Large";
+    case 415:
+        return "Unsupported Media Type";
+    case 429:
+        return "Too Many Requests";
+    case 500:
+        return "Internal Server Error";
+    default:
+        return "Service Unavailable";
     }
 }
 

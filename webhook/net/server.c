@@ -73,12 +73,14 @@ static int start_acceptor(struct server *server, const struct config *config, st
          .host = config->authentication.host,
          .port = config->authentication.port,
          .loops = server->authentication,
-         .n_loops = server->n_authentication},
+         .n_loops = server->n_authentication,
+         .max_connections = LIMIT_CONNECTIONS_PER_LOOP},
         {.name = "listeners.operations",
          .host = config->operations.host,
          .port = config->operations.port,
          .loops = &server->operations,
-         .n_loops = 1},
+         .n_loops = 1,
+         .max_connections = LIMIT_OPERATIONS_CONNECTIONS},
     };
     return acceptor_start(listeners, config->operations.is_set ? 2 : 1, &server->acceptor, error);
 }
@@ -213,10 +215,12 @@ void server_stop(struct server *server) {
     if (server == NULL)
         return;
     acceptor_stop(server->acceptor);
+    loop_stop(server->operations); /* it looks at all the others */
+    for (size_t i = 0; i < server->n_authentication; i++)
+        loop_stop_asking(server->authentication[i]);
     fetch_stop(server->services.fetch); /* before the loops: it delivers what still waits to them */
     for (size_t i = 0; i < server->n_authentication; i++)
         loop_stop(server->authentication[i]);
-    loop_stop(server->operations);
     audit_stop(server->services.audit); /* after the loops: they write to it */
     runtime_unref(server->runtime);
     cache_free(server->services.cache);
@@ -236,7 +240,7 @@ bool server_is_live(struct server *server, struct buffer *lines) {
     const int64_t now = clock_mono_ms(&clock_system);
     bool is_live = true;
     for (size_t i = 0; i < server->n_authentication; i++) {
-        char name[32];
+        char name[48];
         snprintf(name, sizeof(name), "authentication-loop-%zu", i);
         const int64_t turned = atomic_load_explicit(&server->authentication[i]->turned_mono_ms, memory_order_relaxed);
         is_live &= check(lines, name, now - turned < LIMIT_LOOP_STALL_MS);

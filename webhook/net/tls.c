@@ -193,6 +193,8 @@ static int trust_client_ca(SSL_CTX *context, const char *what, const struct conf
     size_t n_trusted = 0;
     X509 *ca;
     while ((ca = PEM_read_bio_X509(reader, NULL, NULL, NULL)) != NULL) {
+        /* Reads its extensions now: OpenSSL does so at the first use, which would be on several loops at once. */
+        X509_check_purpose(ca, -1, 0);
         if (X509_STORE_add_cert(store, ca) == 1 && SSL_CTX_add_client_CA(context, ca) == 1)
             n_trusted++;
         X509_free(ca);

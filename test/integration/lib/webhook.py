@@ -88,7 +88,9 @@ class Webhook:
             if "ddress already in use" not in self.log_text():
                 break
             self.log.unlink()
-        raise AssertionError(f"the webhook did not start (exit status {self.process.poll()}): {self._tail()}")
+        status = self.process.poll()
+        self.kill()
+        raise AssertionError(f"the webhook did not start (exit status {status}): {self._tail()}")
 
     def document(self, issuers=None, changes=None):
         return configuration.webhook(self.issuers if issuers is None else issuers, self.port, self.operations_port,
@@ -244,10 +246,23 @@ class Webhook:
 
     def stop(self):
         """Ends it without waiting for callers to go, which a second signal asks for; it must end with 0."""
+        self._ask_to_stop()
+        self.wait_stopped()
+
+    def stop_soon(self):
+        """As stop(), but gives false where that takes more than a moment; wait_stopped() is then left to do."""
+        self._ask_to_stop()
+        try:
+            self.process.wait(1 * wait.SLOWNESS)
+        except subprocess.TimeoutExpired:
+            return False
+        self.wait_stopped()
+        return True
+
+    def _ask_to_stop(self):
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
             self.signal(signal.SIGINT)
-        self.wait_stopped()
 
     def wait_stopped(self):
         try:
@@ -267,9 +282,10 @@ class Webhook:
 
 
 def environment(**more):
-    """That of a child. What h2o leaks is no news to LeakSanitizer."""
-    leaks = f"suppressions={paths.LEAKS}:print_suppressions=0"
-    return {"LSAN_OPTIONS": leaks, **os.environ, **more}
+    """That of a child. What libraries do by themselves is no news to the sanitizers."""
+    own = {"LSAN_OPTIONS": f"suppressions={paths.LEAKS}:print_suppressions=0", "TSAN_OPTIONS": f"suppressions={paths.RACES}"}
+    given = {name: f"{os.environ[name]}:{value}" if name in os.environ else value for name, value in own.items()}
+    return {**os.environ, **given, **more}
 
 
 def command(*arguments, cwd=None, seconds=20, stdin=None):

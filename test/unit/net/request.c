@@ -15,10 +15,10 @@ Test(request, path_is_compared_as_it_came) {
         const char *path;
         bool is_it;
     } cases[] = {
-        {"/authenticate", true},        {"/authenticate?timeout=30s", true}, {"/authenticate?", true},
-        {"/authenticate/", false},      {"/authenticatex", false},           {"/authenticat", false},
-        {"/AUTHENTICATE", false},       {"/%61uthenticate", false},          {"//authenticate", false},
-        {"/x/../authenticate", false},  {"/authenticate;a=b", false},        {"/", false},
+        {"/authenticate", true},       {"/authenticate?timeout=30s", true}, {"/authenticate?", true},
+        {"/authenticate/", false},     {"/authenticatex", false},           {"/authenticat", false},
+        {"/AUTHENTICATE", false},      {"/%61uthenticate", false},          {"//authenticate", false},
+        {"/x/../authenticate", false}, {"/authenticate;a=b", false},        {"/", false},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const h2o_req_t req = request_of(cases[i].path);
@@ -48,12 +48,31 @@ Test(request, timeout_is_a_duration_of_go) {
         const char *query;
         int64_t ms; /* 0: as if there were none */
     } cases[] = {
-        {"timeout=5s", 5000},         {"timeout=1m", 60000},    {"timeout=0.5m", 30000}, {"timeout=1m0s", 60000},
-        {"timeout=1.5s", 1500},       {"a=b&timeout=2s", 2000}, {"timeout=2s&a=b", 2000}, {"timeout=9000h", LIMIT_DEADLINE_MS},
+        {"timeout=5s", 5000},
+        {"timeout=1m", 60000},
+        {"timeout=0.5m", 30000},
+        {"timeout=1m0s", 60000},
+        {"timeout=1.5s", 1500},
+        {"a=b&timeout=2s", 2000},
+        {"timeout=2s&a=b", 2000},
+        {"timeout=9000h", LIMIT_DEADLINE_MS},
         {"timeout=99999999999999999999999s", LIMIT_DEADLINE_MS},
-        {"", 0},                      {"timeout=", 0},          {"timeout=5", 0},        {"timeout=s", 0},
-        {"timeout=-5s", 0},           {"timeout=5parsec", 0},   {"xtimeout=5s", 0},      {"timeout=1.2.3s", 0},
-        {"timeout", 0},               {"timeout=5s junk", 0},
+        {"", 0},
+        {"timeout=", 0},
+        {"timeout=5", 0},
+        {"timeout=s", 0},
+        {"timeout=-5s", 0},
+        {"timeout=5parsec", 0},
+        {"xtimeout=5s", 0},
+        {"timeout=1.2.3s", 0},
+        {"timeout", 0},
+        {"timeout=5s junk", 0},
+        {"timeout=.s", 0},
+        {"timeout=s5", 0},
+        {"timeout=.5m", 30000},
+        {"timeout=2000000us", 2000},
+        {"timeout=3000000000ns", 3000},
+        {"timeout=1.25s", 1250},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const int64_t expected = cases[i].ms == 0 ? LIMIT_DEADLINE_DEFAULT_MS : cases[i].ms - margin;
