@@ -136,7 +136,7 @@ coverage: ## print the line coverage of webhook/ by unit and integration tests
 
 .PHONY: bench
 bench: $(BUILD)/kube-introspect ## measure against a static h2o reply and a plain Go webhook, in one run
-	@hack/install.sh build bench
+	@hack/install.sh build go
 	@hack/bench.sh
 
 ##@ Look after the code

@@ -12,5 +12,6 @@ gcc "${flags[@]}" -pthread -Wl,--wrap=authenticate_register -o "$build/webhook" 
     "${archives[@]}" "${libraries[@]}"
 gcc "${flags[@]}" -o "$build/load" test/bench/load.c -lssl -lcrypto
 gcc "${flags[@]}" -o "$build/provider" test/bench/provider.c -lh2o-evloop -lssl -lcrypto
+command -v go >/dev/null || { echo "make bench compares with a webhook in Go: install Go 1.21 or newer"; exit 1; }
 (cd test/bench/webhook-go && go build -o "../../../$build/webhook-go" .)
 exec /usr/bin/python3 test/bench/bench.py --programs "$build" "$@"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs the Debian packages that are missing. Says nothing and changes nothing when all are there.
-#   hack/install.sh SECTION...     sections: build, run, test, lint (hack/packages.txt)
+#   hack/install.sh SECTION...     sections: build, run, test, lint, go (hack/packages.txt)
 #
 # Needs root or sudo; without either it prints the one command to run.
 set -euo pipefail
@@ -53,7 +53,7 @@ update() {
     apt update || apt update
 }
 
-[ $# -gt 0 ] || fail 'which section? build, run, test or lint'
+[ $# -gt 0 ] || fail 'which section? build, run, test, lint or go'
 for section in "$@"; do
     [ -n "$(packages_of "$section")" ] || fail "there is no section $section in hack/packages.txt"
 done
@@ -63,6 +63,9 @@ command -v dpkg-query >/dev/null ||
 mapfile -t missing < <(missing_of "${wanted[@]}")
 if [[ " ${missing[*]-} " == *' nodejs '* || " ${missing[*]-} " == *' npm '* ]] && has_own_node; then
     mapfile -t missing < <(printf '%s\n' "${missing[@]}" | grep -vx -e nodejs -e npm || true)
+fi
+if [[ " ${missing[*]-} " == *' golang-go '* ]] && command -v go >/dev/null; then
+    mapfile -t missing < <(printf '%s\n' "${missing[@]}" | grep -vx golang-go || true)
 fi
 if [ "${#missing[@]}" -eq 0 ]; then exit 0; fi
 

@@ -5,13 +5,17 @@
 #         kube-proxy
 #
 # What is there already is not built again. The folder is named after all that the programs are made of (hack/kubernetes/go.mod
-# and go.sum, this script, Go's version): something else, another folder. It needs Go (hack/kubernetes/go.mod says which), 4 GB
-# of disk and 2 GB of memory; kube-apiserver, kubectl and etcd take 5 minutes on two free cores. Progress goes to standard error.
+# and go.sum, this script, Go's version): something else, another folder. It needs Go, 4 GB of disk
+# and 2 GB of memory; kube-apiserver, kubectl and etcd take 6 minutes on two free cores. Progress goes to standard error.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 module=$here/kubernetes
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/kube-introspect
 PROGRESS_SECONDS=15
+SELF_UPDATING=1.21
+# The Go that this Kubernetes is released with; used where the machine's is older than SELF_UPDATING.
+OWN_GO=1.24.12
+watcher='' new=''
 
 say() { printf '%s\n' "$@" >&2; }
 
@@ -35,14 +39,42 @@ check_names() { # NAME...
     done
 }
 
-# The oldest Go that can build this, from go.mod; Go itself compares its version with that and says so.
-check_go() {
-    local oldest
-    command -v go >/dev/null && return
-    oldest=$(awk '$1 == "go" {print $2}' "$module/go.mod")
-    fail "Go is not in PATH, and Kubernetes is built with it: install Go $oldest or newer" \
-        '(https://go.dev/doc/install, or the package golang-go of a distribution that has it), then run this again.'
+# ---- Go
+
+is_at_least() { # VERSION VERSION
+    [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]
 }
+
+# Sets go_version. Go 1.21 and newer fetches by itself what go.mod asks for, unless it is told not to. An older one, such as
+# Debian 12's, can at least fetch that newer Go as a module, which it checks like any other.
+find_go() {
+    command -v go >/dev/null || fail "Go is not in PATH, and Kubernetes is built with it." \
+        'Any version will do, it fetches the one that is needed: apt-get install golang-go'
+    go_version=$(cd "$module" && go env GOVERSION) || fail 'this Go is too old and may not fetch a newer one: unset GOTOOLCHAIN'
+    is_at_least "${go_version#go}" "$SELF_UPDATING" || go_version=go$OWN_GO
+}
+
+use_own_go() {
+    local goroot=$cache/go-$OWN_GO
+    [ -d "$goroot" ] || fetch_go "$goroot"
+    PATH=$goroot/bin:$PATH
+    export GOROOT=$goroot
+}
+
+fetch_go() { # FOLDER
+    local platform source unpacked
+    platform=$(go env GOOS)-$(go env GOARCH)
+    say "Fetching Go $OWN_GO, since $(go env GOVERSION) is too old for Kubernetes."
+    source=$(cd / && go mod download -json "golang.org/toolchain@v0.0.1-go$OWN_GO.$platform" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+    unpacked=$(mktemp -d "$cache/new.XXXXXX")
+    cp -r "$source/." "$unpacked"
+    # Modules are read-only, and none of their files may be executed.
+    chmod -R u+w "$unpacked"
+    chmod +x "$unpacked"/bin/* "$unpacked"/pkg/tool/*/*
+    mv "$unpacked" "$1"
+}
+
+# ---- the programs
 
 missing_of() { # NAME...
     local name
@@ -63,47 +95,57 @@ linker_flags() {
     printf '%s' "$flags"
 }
 
-# Says every few seconds how far the build is, from the packages that go build -v names as it comes to them.
-watch_progress() { # LOG TOTAL
-    local passed=0
-    while sleep "$PROGRESS_SECONDS"; do
+# Runs a command whose standard error is a line for each thing that it does, and says every few seconds how far it is. Its
+# standard error is kept in LOG.
+run_showing_progress() { # LOG WHAT COMMAND...
+    local log=$1 what=$2 status=0
+    : >"$log"
+    watch_progress "$log" "$what" &
+    watcher=$!
+    "${@:3}" 2>"$log" || status=$?
+    stop_watcher
+    [ "$status" -eq 0 ] || { tail -n 20 "$log" >&2 && fail "it ended with an error; what Go said stands above"; }
+}
+
+# Waits by a read that nobody answers: a sleep would outlive this and keep a caller's pipe open.
+watch_progress() { # LOG WHAT
+    local passed=0 never
+    exec {never}<> <(:)
+    while ! read -r -t "$PROGRESS_SECONDS" -u "$never"; do
         passed=$((passed + PROGRESS_SECONDS))
-        say "$(printf '  %2d:%02d  %4d of %d packages, now %s' $((passed / 60)) $((passed % 60)) \
-            "$(grep -c '^[a-z]' "$1")" "$2" "$(tail -n 1 "$1")")"
+        say "$(printf '  %2d:%02d  %d %s, now %s' $((passed / 60)) $((passed % 60)) "$(wc -l <"$1")" "$2" "$(tail -n 1 "$1")")"
     done
 }
 
+stop_watcher() {
+    [ -z "$watcher" ] || kill "$watcher" 2>/dev/null || true
+    watcher=''
+}
+
 build() { # NAME...
-    local name new packages=() flags total watcher status=0
+    local name packages=() flags total
     for name in "$@"; do packages+=("$(package_of "$name")"); done
     new=$(mktemp -d "$cache/new.XXXXXX")
-    # shellcheck disable=SC2064  # its value is wanted now
-    trap "rm -rf '$new'" EXIT
-    cd "$module"
-    say "Building $* ($(go version | cut -d ' ' -f 3), the first time only). Fetching their modules."
-    flags=$(linker_flags)
-    total=$(go list -deps "${packages[@]}" | wc -l)
-    : >"$new/log"
-    watch_progress "$new/log" "$total" &
-    watcher=$!
+    trap 'stop_watcher; rm -rf "$new"' EXIT
     mkdir "$new/bin"
-    go build -v -trimpath -ldflags "$flags" -o "$new/bin/" "${packages[@]}" 2>"$new/log" || status=$?
-    kill "$watcher"
-    if [ "$status" -ne 0 ]; then
-        grep -v '^[a-z0-9./_-]*$' "$new/log" >&2 || tail -n 20 "$new/log" >&2
-        fail 'the build failed; what Go said stands above'
-    fi
-    # go build names a program after the last part of its package: etcd's is the module's major version.
-    if [ -e "$new/bin/v3" ]; then mv "$new/bin/v3" "$new/bin/etcd"; fi
+    cd "$module"
+    say "Building $* with $go_version, the first time only. Fetching the modules."
+    run_showing_progress "$new/log" 'modules' go list -deps "${packages[@]}" >"$new/packages"
+    total=$(wc -l <"$new/packages")
+    flags=$(linker_flags)
+    say "Compiling up to $total packages."
+    run_showing_progress "$new/log" "of $total packages" go build -v -trimpath -ldflags "$flags" -o "$new/bin/" "${packages[@]}"
+    # go build calls etcd after the folder that its package lies in.
+    if [ -e "$new/bin/server" ]; then mv "$new/bin/server" "$new/bin/etcd"; fi
     mkdir -p "$bin"
     mv "$new/bin/"* "$bin/"
 }
 
 check_names "$@"
-check_go
+find_go
 # One module, its versions as they stand in go.mod, no C compiler: the same programs on every machine.
 export GOWORK=off GOFLAGS=-mod=readonly CGO_ENABLED=0
-hash=$({ cat "$module/go.mod" "$module/go.sum" "${BASH_SOURCE[0]}" && cd "$module" && go version; } | sha256sum)
+hash=$({ cat "$module/go.mod" "$module/go.sum" "${BASH_SOURCE[0]}" && echo "$go_version $(uname -m)"; } | sha256sum)
 bin=$cache/kubernetes-${hash:0:16}/bin
 
 mapfile -t missing < <(missing_of "$@")
@@ -114,6 +156,7 @@ if [ "${#missing[@]}" -gt 0 ]; then
     mapfile -t missing < <(missing_of "$@") # somebody else may have done it while we waited
     if [ "${#missing[@]}" -gt 0 ]; then
         started=$SECONDS
+        is_at_least "$(go env GOVERSION | tr -d 'go')" "$SELF_UPDATING" || use_own_go
         build "${missing[@]}" 9>&-
         say "Built ${missing[*]} in $((SECONDS - started)) s."
     fi
