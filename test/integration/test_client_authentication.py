@@ -104,7 +104,7 @@ def test_a_discovery_that_failed_is_tried_again_by_itself(provider, start):
     caller = webhook.caller()
     assert caller.review(provider.issue()).verdict == "unavailable"
     provider.start()
-    wait.until(lambda: caller.review(provider.issue()).verdict == "allow", f"a login after discovery; log {webhook.log}", seconds=10)
+    wait.until(lambda: caller.review(provider.issue()).verdict == "allow", f"a login after discovery; log {webhook.log}")
 
 
 def test_a_discovered_endpoint_survives_a_reload_without_asking_again(provider, start):

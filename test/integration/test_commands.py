@@ -45,8 +45,9 @@ def test_version_is_one_line():
     assert done.returncode == 0 and re.fullmatch(r"kube-introspect \S+\n", done.stdout), done.stdout
 
 
-@pytest.mark.parametrize("arguments", [(), ("nonsense",), ("check", "--nonsense"), ("check", "--config"), ("check", "extra"), ("explain",),
-                                       ("explain", "--reply"), ("explain", "--reply", "x", "--at", "noon")], ids=" ".join)
+@pytest.mark.parametrize("arguments", [
+    (), ("nonsense",), ("check", "--nonsense"), ("check", "--config"), ("check", "extra"), ("explain",), ("explain", "--reply"),
+    ("explain", "--reply", "x", "--at", "noon")], ids=" ".join)
 def test_wrong_use_ends_with_2_and_points_to_help(arguments):
     done = command(*arguments)
     assert done.returncode == 2, f"expected exit status 2, got {done.returncode}"
@@ -97,7 +98,7 @@ FAULTS = {
     "of another CA": (lambda provider: provider.use_certificate(provider.certificates.provider_of_other_ca), "provider_tls"),
     "that rejects our secret": (lambda provider: setattr(provider, "secrets", {"x"}), "client_credentials_rejected"),
     "in trouble": (lambda provider: setattr(provider, "otherwise", reply.error(500)), "provider_error"),
-    "that is none": (lambda provider: setattr(provider, "otherwise", reply.plain(404, "x", reason="Not Found")), "provider_misconfigured"),
+    "that is none": (lambda provider: setattr(provider, "otherwise", reply.error(404)), "provider_misconfigured"),
     "that calls anything active": (lambda provider: setattr(provider, "otherwise", reply.active()), "active"),
 }
 
@@ -146,8 +147,9 @@ def test_explain_shows_the_identity_rule_by_rule(config):
 
 
 REFUSALS = {
-    "inactive": {"active": False}, "audience_mismatch": claims(aud="account"), "expired": claims(exp=1), "token_type_refused": claims(token_type="Refresh"),
-    "token_bound": claims(cnf={"jkt": "x"}), "subject_absent": claims(sub=None), "username_absent": claims(preferred_username=None),
+    "inactive": {"active": False}, "audience_mismatch": claims(aud="account"), "expired": claims(exp=1),
+    "token_type_refused": claims(token_type="Refresh"), "token_bound": claims(cnf={"jkt": "x"}),
+    "subject_absent": claims(sub=None), "username_absent": claims(preferred_username=None),
     "groups_absent": claims(groups=None), "groups_overage": claims(groups=None, _claim_names={"groups": "src1"}),
 }
 
@@ -161,7 +163,8 @@ def test_explain_shows_the_rule_that_refuses_and_ends_with_1(config, word):
         assert "FAILED" in done.stdout
 
 
-@pytest.mark.parametrize("text", ["", "x", "[]", '{"active":"true"}', '{"active":true,"active":false}', '{"active":true,"exp":"1"}'], ids=repr)
+@pytest.mark.parametrize("text", [
+    "", "x", "[]", '{"active":"true"}', '{"active":true,"active":false}', '{"active":true,"exp":"1"}'], ids=repr)
 def test_explain_calls_a_broken_reply_unavailable_and_no_refusal(config, text):
     done = explain(config, text)
     assert done.returncode == 1
@@ -189,7 +192,8 @@ def test_explain_reads_standard_input(config):
 
 def test_explain_wants_to_know_which_of_several_issuers(config, provider):
     config()
-    both = [configuration.issuer(provider, {"tokens": {"opaquePrefix": f"{name}_", "jwt": False}}, name=name) for name in ("one", "two")]
+    both = [configuration.issuer(provider, {"tokens": {"opaquePrefix": f"{name}_", "jwt": False}}, name=name)
+            for name in ("one", "two")]
     path = config.folder.configure(configuration.webhook(both, ports.free(), ports.free()))
     given = config.folder.write("reply.json", json.dumps(claims()))
     done = command("explain", "--config", path, "--reply", given)
@@ -219,4 +223,5 @@ def test_explain_and_a_login_come_to_the_same_verdict(config, provider, start):
         token = provider.knows(sentinel.token(), reply.json(value))
         answer, record = webhook.reason_of(lambda token=token: caller.review(token))
         done = explain(config, value)
-        assert f"verdict: {answer.verdict}" in done.stdout and f"reason:  {record['reason']}\n" in done.stdout, (value, record, done.stdout)
+        assert f"verdict: {answer.verdict}" in done.stdout, (value, record, done.stdout)
+        assert f"reason:  {record['reason']}\n" in done.stdout, (value, record, done.stdout)

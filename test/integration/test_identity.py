@@ -4,7 +4,8 @@ import pytest
 
 from lib.configuration import ABSENT
 
-ISSUER = {"claimMappings": {"extra": [{"key": "example.com/tenant", "claim": "tenant"}, {"key": "example.com/roles", "claim": "roles"}]}}
+ISSUER = {"claimMappings": {"extra": [{"key": "example.com/tenant", "claim": "tenant"},
+                                      {"key": "example.com/roles", "claim": "roles"}]}}
 
 
 def user_of(shared, **claims):

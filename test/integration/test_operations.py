@@ -34,8 +34,10 @@ def test_readyz_names_the_issuer_and_the_audit_log(shared):
 def test_readyz_shows_a_discovery_that_fails_without_failing(provider, start):
     provider.discovery = reply.error(500)
     webhook = start(provider, discovery=True, ready=False)
-    wait.until(lambda: "[-]corp" in webhook.operations("/readyz?verbose")[2] and "fails" in webhook.operations("/readyz?verbose")[2],
-               lambda: f"the failing discovery is shown: {webhook.operations('/readyz?verbose')[2]}")
+    def shown():
+        return webhook.operations("/readyz?verbose")[2]
+
+    wait.until(lambda: "[-]corp" in (text := shown()) and "fails" in text, lambda: f"the failing discovery is shown: {shown()}")
 
 
 def test_other_paths_and_methods_get_a_status(shared):
@@ -163,14 +165,15 @@ def test_the_state_of_the_configuration_is_shown(shared):
 
 
 def test_the_version_is_shown(shared):
-    found = [labels for name, labels, value in shared.webhook.metrics().samples if name == "kube_introspect_build_info" and value == 1]
+    samples = shared.webhook.metrics().samples
+    found = [labels for name, labels, value in samples if name == "kube_introspect_build_info" and value == 1]
     assert len(found) == 1 and found[0]["version"]
 
 
 def test_the_end_of_our_certificates_is_shown(shared):
     # That of lib/certificates.py lives for 20 days.
-    left = shared.webhook.metric("kube_introspect_certificate_expiry_timestamp_seconds", certificate="authentication") - time.time()
-    assert 19 * 86400 < left < 21 * 86400
+    end = shared.webhook.metric("kube_introspect_certificate_expiry_timestamp_seconds", certificate="authentication")
+    assert 19 * 86400 < end - time.time() < 21 * 86400
 
 
 def test_every_metric_is_in_the_documentation_and_every_documented_one_is_there(shared):

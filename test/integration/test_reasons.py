@@ -58,7 +58,7 @@ CASES = {
     "issuer_mismatch": Case(issued(iss="https://somewhere.example.com")),
     "audience_absent": Case(issued(aud=None)),
     "audience_mismatch": Case(issued(aud=["account", "kubernetes2"])),
-    "audience_not_asked": Case(issued(), changes={"apiAudiences": ["https://api.example.com"]}, asked=["https://other.example.com"]),
+    "audience_not_asked": Case(issued(), changes={"apiAudiences": ["https://api.example"]}, asked=["https://other.example"]),
     "token_type_absent": Case(issued(token_type=None), {"introspection": {"absentTokenType": "Refuse"}}),
     "token_type_refused": Case(issued(token_type="Refresh")),
     "token_bound": Case(issued(cnf={"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"})),

@@ -7,6 +7,10 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
+#define LENGTH_BYTES 8
+/* Issuer, endpoint, client and an opaque token take some 200 bytes. */
+#define GATHERED_BYTES 512
+
 struct digest {
     EVP_MAC_CTX *context; /* keyed once: to start again without a key costs a third of keying it anew */
 };
@@ -52,21 +56,55 @@ void digest_free(struct digest *digest) {
     free(digest);
 }
 
+static void write_length(struct text part, uint8_t ret_length[LENGTH_BYTES]) {
+    for (size_t i = 0; i < LENGTH_BYTES; i++)
+        ret_length[i] = (uint8_t)((uint64_t)part.n_bytes >> (56 - 8 * i));
+}
+
 static bool update(EVP_MAC_CTX *context, struct text part) {
-    uint8_t length[8];
-    for (size_t i = 0; i < sizeof(length); i++)
-        length[i] = (uint8_t)((uint64_t)part.n_bytes >> (56 - 8 * i));
+    uint8_t length[LENGTH_BYTES];
+    write_length(part, length);
     return EVP_MAC_update(context, length, sizeof(length)) == 1 &&
            (part.n_bytes == 0 || EVP_MAC_update(context, (const unsigned char *)part.data, part.n_bytes) == 1);
 }
 
-int digest_parts(struct digest *digest, const struct text *parts, size_t n_parts, uint8_t ret_digest[DIGEST_BYTES]) {
-    if (EVP_MAC_init(digest->context, NULL, 0, NULL) != 1)
-        return -EIO;
+static bool update_each(EVP_MAC_CTX *context, const struct text *parts, size_t n_parts) {
     for (size_t i = 0; i < n_parts; i++) {
-        if (!update(digest->context, parts[i]))
-            return -EIO;
+        if (!update(context, parts[i]))
+            return false;
     }
+    return true;
+}
+
+/* Writes lengths and parts one behind the other. Returns how many bytes, or 0 where they do not fit. */
+static size_t gather(const struct text *parts, size_t n_parts, uint8_t room[GATHERED_BYTES]) {
+    size_t n = 0;
+    for (size_t i = 0; i < n_parts; i++) {
+        if (parts[i].n_bytes > GATHERED_BYTES || n + LENGTH_BYTES + parts[i].n_bytes > GATHERED_BYTES)
+            return 0;
+        write_length(parts[i], room + n);
+        n += LENGTH_BYTES;
+        if (parts[i].n_bytes > 0)
+            memcpy(room + n, parts[i].data, parts[i].n_bytes);
+        n += parts[i].n_bytes;
+    }
+    return n;
+}
+
+/* What is short, as an opaque token is, goes in by one call instead of two for each part. */
+static bool update_all(EVP_MAC_CTX *context, const struct text *parts, size_t n_parts) {
+    uint8_t room[GATHERED_BYTES];
+    const size_t n = gather(parts, n_parts, room);
+    if (n == 0)
+        return update_each(context, parts, n_parts);
+    const bool is_done = EVP_MAC_update(context, room, n) == 1;
+    OPENSSL_cleanse(room, n);
+    return is_done;
+}
+
+int digest_parts(struct digest *digest, const struct text *parts, size_t n_parts, uint8_t ret_digest[DIGEST_BYTES]) {
+    if (EVP_MAC_init(digest->context, NULL, 0, NULL) != 1 || !update_all(digest->context, parts, n_parts))
+        return -EIO;
     size_t n_bytes;
     uint8_t result[DIGEST_BYTES];
     if (EVP_MAC_final(digest->context, result, &n_bytes, sizeof(result)) != 1 || n_bytes != sizeof(result))

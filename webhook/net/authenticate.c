@@ -18,6 +18,7 @@ struct login {
     struct connection *connection;
     struct runtime *runtime; /* counted */
     int64_t started_us;
+    int64_t unix_ms; /* when it was last decided about */
     uint64_t request_id;
     int64_t provider_us; /* -1: not asked */
     struct token_review review;
@@ -34,14 +35,16 @@ struct question {
     uint32_t slot, generation;
 };
 
-static struct decide decide_with(const struct login *login) {
+/* What a decision is made with now; the login keeps the time for its record. */
+static struct decide decide_with(struct login *login) {
     const struct services *services = login->loop->services;
+    login->unix_ms = clock_unix_ms(services->clock);
     return (struct decide){
         .policy = snapshot_policy(login->runtime->snapshot),
         .cache = services->cache,
         .digest = login->loop->digest,
         .now_mono_ms = clock_mono_ms(services->clock),
-        .now_unix_ms = clock_unix_ms(services->clock),
+        .now_unix_ms = login->unix_ms,
     };
 }
 
@@ -68,7 +71,7 @@ static int write_audit(const struct login *login, int64_t duration_us) {
     const struct policy *policy = snapshot_policy(login->runtime->snapshot);
     const bool has_user = decision->identity != NULL;
     const struct audit_record record = {
-        .unix_ms = clock_unix_ms(login->loop->services->clock),
+        .unix_ms = login->unix_ms,
         .cluster = policy->cluster,
         .request_id = login->request_id,
         .issuer = decision->issuer == DECISION_NO_ISSUER ? TEXT("") : policy->issuers[decision->issuer].name,
