@@ -106,8 +106,8 @@ integration: $(BUILD)/kube-introspect ## run integration tests: the real binary,
 	KUBE_INTROSPECT_BINARY=$(abspath $<) $(PYTEST) test/integration $(if $(TEST),-k '$(TEST)')
 
 .PHONY: e2e
-e2e: $(BUILD)/kube-introspect ## run end-to-end tests: the real binary and a real OpenID provider
-	KUBE_INTROSPECT_BINARY=$(abspath $<) $(PYTEST) test/e2e $(if $(TEST),-k '$(TEST)')
+e2e: $(BUILD)/kube-introspect ## run end-to-end tests: the real binary and a real OpenID provider (CLUSTER=1: and a real kube-apiserver)
+	KUBE_INTROSPECT_BINARY=$(abspath $<) $(PYTEST) test/e2e $(if $(CLUSTER),,--ignore=test/e2e/cluster) $(if $(TEST),-k '$(TEST)')
 
 .PHONY: check
 check: unit integration ## run unit and integration tests
@@ -122,10 +122,10 @@ TSAN := OPTIMIZE='-O1 -fno-omit-frame-pointer' SANITIZE='-fsanitize=thread'
 
 .PHONY: asan
 asan: ## run unit and integration tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	@LSAN_OPTIONS=suppressions=$(abspath test/lsan.supp):print_suppressions=0 $(MAKE) BUILD=build-asan $(ASAN) check
+	@LSAN_OPTIONS=suppressions=$(abspath test/lsan.supp):print_suppressions=0 KUBE_INTROSPECT_SLOWNESS=4 $(MAKE) BUILD=build-asan $(ASAN) check
 .PHONY: tsan
 tsan: ## run unit and integration tests under ThreadSanitizer
-	@TSAN_OPTIONS=exitcode=66 $(MAKE) BUILD=build-tsan $(TSAN) check
+	@TSAN_OPTIONS=suppressions=$(abspath test/tsan.supp):exitcode=66 KUBE_INTROSPECT_SLOWNESS=6 $(MAKE) BUILD=build-tsan $(TSAN) check
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for a while (make fuzz TEST=scan SECONDS=600)

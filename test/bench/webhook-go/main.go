@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"flag"
+	"io"
 	"log"
 	"net/http"
 	"net/url"
@@ -65,8 +66,12 @@ func (w *webhook) introspect(token string) (introspection, error) {
 		return introspection{}, err
 	}
 	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body) // to its end, or the connection is not used again
+	if err != nil {
+		return introspection{}, err
+	}
 	var reply introspection
-	if err := json.NewDecoder(response.Body).Decode(&reply); err != nil {
+	if err := json.Unmarshal(body, &reply); err != nil {
 		return introspection{}, err
 	}
 	w.mutex.Lock()

@@ -1,0 +1,104 @@
+"""All of it together: a provider, the webhook that asks it, the API server that asks the webhook, and kubectl."""
+
+import json
+
+from control_plane import ControlPlane
+from demo_provider import BASIC
+from kubectl import Kubectl
+from lib import sentinel
+from lib.configuration import merged
+from lib.webhook import Webhook
+from login import API_SERVER, issuer_for
+
+REVIEWS, CALLS = "kube_introspect_reviews_total", "kube_introspect_introspection_calls_total"
+# The outer cache of kube-apiserver, which no flag changes.
+OUTER_SECONDS = 10
+CONFIGMAPS = "/api/v1/namespaces/default/configmaps?limit=1"
+ISSUER = {
+    "claimMappings": {"extra": [{"key": "example.com/email", "claim": "email"}]},
+    "introspection": {"timeout": "10s"},  # the machine does other things too
+}
+
+# Developers may read config maps; nobody else of the provider may do anything.
+DEVELOPERS = (
+    {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "e2e-readers"},
+     "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch"]}]},
+    {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "e2e-developers"},
+     "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "e2e-readers"},
+     "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "corp:developers"}]},
+)
+
+
+class Cluster:
+    def __init__(self, folder, programs, etcd, certificates, cluster_certificates, provider, issuer=None, changes=None, flags=None):
+        """issuer   laid over issuer_for(provider)
+        changes  laid over the webhook's configuration
+        flags    laid over those of manifests/apiserver/kubeadm.yaml; answers are remembered for a second if they do not say"""
+        self.provider, self.control_plane = provider, None
+        self.webhook = Webhook(folder / "webhook", certificates, [issuer_for(provider, merged(ISSUER, issuer or {}))],
+                               {"apiAudiences": [API_SERVER], **(changes or {})},
+                               lambda its_folder: its_folder.write("secrets/client-secret", BASIC.secret + "\n"))
+        try:
+            self.webhook.wait_ready()
+            self.control_plane = ControlPlane(
+                folder / "api-server", programs, etcd, certificates, cluster_certificates,
+                f"https://localhost:{self.webhook.port}", {"authentication-token-webhook-cache-ttl": "1s", **(flags or {})})
+            self.kubectl = Kubectl(self.control_plane, folder)
+            self.kubectl.apply(*DEVELOPERS)
+        except BaseException:
+            self.kill()
+            raise
+
+    # ---- what is asked of it
+
+    def client(self, token=None, certificate=None):
+        return self.control_plane.client(token and sentinel.remember(token), certificate)
+
+    def status(self, token, path=CONFIGMAPS):
+        """The HTTP status that a request with this token gets."""
+        client = self.client(token)
+        try:
+            return client.get(path).status
+        finally:
+            client.close()
+
+    # ---- what has happened
+
+    def counted(self, name, **labels):
+        return self.webhook.metric(name, **labels) or 0
+
+    def reason_of(self, act):
+        """Does act(), which leads to one review, and gives its result and the review's audit record."""
+        before = len(self.webhook.audit_records())
+        result = act()
+        self.webhook.wait_records(before + 1)
+        return result, self.webhook.audit_records()[before]
+
+    def events(self):
+        """The API server's audit log."""
+        path = self.control_plane.audit_log()
+        lines = path.read_text().split("\n")[:-1] if path.exists() else []
+        return [json.loads(line) for line in lines]
+
+    # ---- what is done to it
+
+    def restart_webhook(self):
+        """After webhook.stop(): the same configuration at the same ports."""
+        self.webhook._spawn()
+        assert self.webhook._is_up(), f"the webhook did not start again; log {self.webhook.log}"
+        self.webhook.wait_ready()
+
+    # ---- the end
+
+    def stop(self):
+        """The webhook must still run, and end with 0."""
+        try:
+            self.control_plane.stop()
+            self.webhook.stop()
+        finally:
+            self.kill()
+
+    def kill(self):
+        if self.control_plane:
+            self.control_plane.stop()
+        self.webhook.kill()
