@@ -3,9 +3,7 @@
 #include <errno.h>
 #include <sys/random.h>
 
-#include "net/authenticate.h"
 #include "net/connection.h"
-#include "net/operations.h"
 
 #define SLOT_NONE UINT32_MAX
 /* How long the loop sleeps at most, so that /livez can tell a sleeping loop from one that hangs. */
@@ -99,7 +97,7 @@ int loop_take_socket(struct loop *loop, int fd) {
 static void use_runtime(struct loop *loop, struct runtime *runtime) {
     runtime_unref(loop->runtime);
     loop->runtime = runtime;
-    loop->accept.ssl_ctx = loop->role == LOOP_AUTHENTICATION ? runtime->authentication_tls : runtime->operations_tls;
+    loop->accept.ssl_ctx = loop->role->tls_of(runtime);
 }
 
 struct runtime_message {
@@ -183,18 +181,13 @@ static void handle_stop(struct loop *loop, struct loop_message *message) {
 static void set_up_h2o(struct loop *loop) {
     h2o_config_init(&loop->config);
     loop->config.server_name = h2o_iovec_init(H2O_STRLIT("kube-introspect"));
-    /* Whoever reaches the operations port needs no certificate: nothing of theirs is kept for long, nor much of it. */
-    const bool is_authentication = loop->role == LOOP_AUTHENTICATION;
-    loop->config.max_request_entity_size = is_authentication ? LIMIT_H2O_ENTITY_BYTES : LIMIT_OPERATIONS_ENTITY_BYTES;
+    loop->config.max_request_entity_size = loop->role->max_entity_bytes;
     loop->config.handshake_timeout = LIMIT_TLS_HANDSHAKE_MS;
-    loop->config.http1.req_timeout = is_authentication ? LIMIT_HTTP_IDLE_MS : LIMIT_OPERATIONS_IDLE_MS;
+    loop->config.http1.req_timeout = loop->role->idle_ms;
     loop->config.http1.upgrade_to_http2 = 0; /* HTTP/1.1 only: h2o 2.2's HTTP/2 can be aborted from outside */
     h2o_hostconf_t *host = h2o_config_register_host(&loop->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     h2o_pathconf_t *path = h2o_config_register_path(host, "/", 0);
-    if (loop->role == LOOP_AUTHENTICATION)
-        authenticate_register(loop, path);
-    else
-        operations_register(loop, path);
+    loop->role->register_handler(loop, path);
     h2o_context_init(&loop->context, h2o_evloop_create(), &loop->config);
     h2o_multithread_register_receiver(loop->context.queue, &loop->inbox, on_messages);
     loop->accept.ctx = &loop->context;
@@ -232,7 +225,7 @@ static void close_all(struct loop *loop) {
 
 static void *run(void *argument) {
     struct loop *loop = argument;
-    pthread_setname_np(pthread_self(), loop->role == LOOP_AUTHENTICATION ? "authentication" : "operations");
+    pthread_setname_np(pthread_self(), loop->role->name);
     const int r = digest_new(loop->services->key_secret, &loop->digest);
     if (r != 0) {
         say(loop, r);
@@ -248,7 +241,8 @@ static void *run(void *argument) {
     while (!loop->is_stopping)
         turn(loop);
     close_all(loop);
-    /* h2o writes to its pipe after the message can be seen: whoever sent the last one must have done so before it is closed. */
+    /* h2o writes to its pipe after the message can be seen: whoever sent the last one must have done so before it is
+     * closed. */
     pthread_mutex_lock(&loop->said_lock);
     pthread_mutex_unlock(&loop->said_lock);
     take_down_h2o(loop);
@@ -277,7 +271,8 @@ static void loop_free(struct loop *loop) {
     free(loop);
 }
 
-int loop_start(enum loop_role role, const struct services *services, struct runtime *runtime, struct loop **ret_loop) {
+int loop_start(const struct loop_role *role, const struct services *services, struct runtime *runtime,
+               struct loop **ret_loop) {
     struct loop *loop = calloc(1, sizeof(*loop));
     if (loop == NULL)
         return -ENOMEM;

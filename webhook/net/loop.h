@@ -14,7 +14,12 @@
 
 struct loop;
 
-enum loop_role { LOOP_AUTHENTICATION, LOOP_OPERATIONS };
+/* The questions of /livez and /readyz, answered by whoever knows the whole process. Each appends a line for each check. */
+struct health {
+    bool (*is_live)(void *context, struct buffer *lines);
+    bool (*is_ready)(void *context, struct buffer *lines);
+    void *context;
+};
 
 /* What the loops of a process share. Borrowed by each loop for its life. */
 struct services {
@@ -24,7 +29,17 @@ struct services {
     struct metrics *metrics;
     const struct clock *clock;
     const uint8_t *key_secret; /* DIGEST_BYTES: what keys of facts are made with */
-    struct server *server;     /* for /livez and /readyz */
+    struct health health;
+};
+
+/* What kind of loop it is: whom it answers, and how. Static. */
+struct loop_role {
+    const char *name; /* of the thread */
+    size_t max_entity_bytes;
+    uint64_t idle_ms;
+    /* Makes the handler of the loop's path. Loop's thread, before h2o's context is made. */
+    void (*register_handler)(struct loop *loop, h2o_pathconf_t *path);
+    SSL_CTX *(*tls_of)(const struct runtime *runtime); /* NULL: plain HTTP */
 };
 
 /* A message to a loop; handle runs on its thread and owns the message. */
@@ -41,12 +56,12 @@ struct loop_slot {
 };
 
 struct loop {
-    enum loop_role role;
+    const struct loop_role *role;
     const struct services *services;
     pthread_t thread;
     struct runtime *first_runtime; /* borrowed during the start */
-    int started; /* errno of the start, once it is known: guarded by said_lock */
-    bool has_said; /* what the main thread waits to hear: that it has started, or that it asks nobody */
+    int started;                   /* errno of the start, once it is known: guarded by said_lock */
+    bool has_said;                 /* what the main thread waits to hear: that it has started, or that it asks nobody */
     pthread_mutex_t said_lock;
     pthread_cond_t said;
 
@@ -60,7 +75,7 @@ struct loop {
     h2o_context_t context;
     h2o_accept_ctx_t accept;
     h2o_linklist_t connections; /* struct connection */
-    struct runtime *runtime; /* the current one, counted */
+    struct runtime *runtime;    /* the current one, counted */
     struct digest *digest;
     struct buffer scratch; /* an answer under construction */
     struct loop_slot *slots;
@@ -77,7 +92,8 @@ struct loop {
  *
  * Returns 0, or a negative errno. The caller owns *ret_loop: loop_stop() it.
  */
-int loop_start(enum loop_role role, const struct services *services, struct runtime *runtime, struct loop **ret_loop);
+int loop_start(const struct loop_role *role, const struct services *services, struct runtime *runtime,
+               struct loop **ret_loop);
 
 /* Ends all connections, joins the thread, frees. NULL is fine. Not from the loop's own thread. */
 void loop_stop(struct loop *loop);
@@ -100,7 +116,8 @@ int loop_drain(struct loop *loop);
  */
 void loop_stop_asking(struct loop *loop);
 
-/* Parks a request. ret_slot, ret_generation name it. Returns 0, -ENOMEM, or -ENOSPC at LIMIT_PARKED_PER_LOOP. Loop's thread. */
+/* Parks a request. ret_slot, ret_generation name it. Returns 0, -ENOMEM, or -ENOSPC at LIMIT_PARKED_PER_LOOP. Loop's
+ * thread. */
 int loop_park(struct loop *loop, void *request, uint32_t *ret_slot, uint32_t *ret_generation);
 
 /* The parked request, or NULL: it has gone. Loop's thread. */

@@ -2,7 +2,6 @@
 
 #include "base/version.h"
 #include "net/request.h"
-#include "net/server.h"
 
 struct handler {
     h2o_handler_t super;
@@ -16,7 +15,8 @@ static bool is_verbose(const h2o_req_t *req) {
     while (query.n_bytes > 0) {
         const char *end = memchr(query.data, '&', query.n_bytes);
         const size_t n = end == NULL ? query.n_bytes : (size_t)(end - query.data);
-        if (text_starts_with((struct text){query.data, n}, verbose) && (n == verbose.n_bytes || query.data[verbose.n_bytes] == '='))
+        if (text_starts_with((struct text){query.data, n}, verbose) &&
+            (n == verbose.n_bytes || query.data[verbose.n_bytes] == '='))
             return true;
         const size_t skipped = end == NULL ? n : n + 1;
         query = (struct text){query.data + skipped, query.n_bytes - skipped};
@@ -43,16 +43,16 @@ static void send_metrics(struct loop *loop, h2o_req_t *req) {
 
 static int on_request(h2o_handler_t *self, h2o_req_t *req) {
     struct loop *loop = ((struct handler *)self)->loop;
-    struct server *server = loop->services->server;
+    const struct health *health = &loop->services->health;
     if (!request_method_is(req, TEXT("GET")) && !request_method_is(req, TEXT("HEAD"))) {
         request_refuse(loop, req, 405, "Only GET is answered here.");
         return 0;
     }
     buffer_clear(&loop->scratch);
     if (request_path_is(req, TEXT("/livez")))
-        send_health(loop, req, "livez", server_is_live(server, &loop->scratch));
+        send_health(loop, req, "livez", health->is_live(health->context, &loop->scratch));
     else if (request_path_is(req, TEXT("/readyz")))
-        send_health(loop, req, "readyz", server_is_ready(server, &loop->scratch));
+        send_health(loop, req, "readyz", health->is_ready(health->context, &loop->scratch));
     else if (request_path_is(req, TEXT("/metrics")))
         send_metrics(loop, req);
     else

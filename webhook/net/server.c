@@ -6,7 +6,9 @@
 
 #include "base/log.h"
 #include "net/acceptor.h"
+#include "net/authenticate.h"
 #include "net/loop.h"
+#include "net/operations.h"
 
 /* Facts take some 400 bytes and a token; this many a cached entry is what the byte limit allows on the average. */
 #define CACHE_BYTES_PER_ENTRY 4096
@@ -34,12 +36,72 @@ static struct audit_settings audit_settings(const struct config_audit *config) {
     return (struct audit_settings){.path = config->path, .refuse_when_unwritable = config->refuse_when_unwritable};
 }
 
+/* ---- health ---- */
+
+static bool check(struct buffer *lines, const char *name, bool is_good) {
+    buffer_append_format(lines, "[%c]%s %s\n", is_good ? '+' : '-', name, is_good ? "ok" : "failed");
+    return is_good;
+}
+
+static bool is_live(void *context, struct buffer *lines) {
+    struct server *server = context;
+    const int64_t now = clock_mono_ms(&clock_system);
+    bool all_live = true;
+    for (size_t i = 0; i < server->n_authentication; i++) {
+        char name[48];
+        snprintf(name, sizeof(name), "authentication-loop-%zu", i);
+        const int64_t turned = atomic_load_explicit(&server->authentication[i]->turned_mono_ms, memory_order_relaxed);
+        all_live &= check(lines, name, now - turned < LIMIT_LOOP_STALL_MS);
+    }
+    all_live &= check(lines, "fetch-thread", fetch_idle_ms(server->services.fetch) < LIMIT_LOOP_STALL_MS);
+    return all_live;
+}
+
+static bool is_ready(void *context, struct buffer *lines) {
+    struct server *server = context;
+    struct audit_stats audit;
+    audit_stats(server->services.audit, &audit);
+    bool all_ready = check(lines, "started", server->is_ready);
+    all_ready &= check(lines, "not-stopping", !server->is_draining);
+    /* For information: a provider that is away does not make us unready, or a second one's users would lose us too. */
+    check(lines, "audit-log", audit.writable);
+    fetch_describe(server->services.fetch, lines);
+    return all_ready;
+}
+
+/* ---- the kinds of loops ---- */
+
+static SSL_CTX *authentication_tls(const struct runtime *runtime) {
+    return runtime->authentication_tls;
+}
+
+static SSL_CTX *operations_tls(const struct runtime *runtime) {
+    return runtime->operations_tls;
+}
+
+static const struct loop_role authentication_role = {
+    .name = "authentication",
+    .max_entity_bytes = LIMIT_H2O_ENTITY_BYTES,
+    .idle_ms = LIMIT_HTTP_IDLE_MS,
+    .register_handler = authenticate_register,
+    .tls_of = authentication_tls,
+};
+
+/* Whoever reaches the operations port needs no certificate: nothing of theirs is kept for long, nor much of it. */
+static const struct loop_role operations_role = {
+    .name = "operations",
+    .max_entity_bytes = LIMIT_OPERATIONS_ENTITY_BYTES,
+    .idle_ms = LIMIT_OPERATIONS_IDLE_MS,
+    .register_handler = operations_register,
+    .tls_of = operations_tls,
+};
+
 /* ---- start ---- */
 
 static int start_services(struct server *server, const struct config *config, struct error *error) {
     struct services *services = &server->services;
     services->clock = &clock_system;
-    services->server = server;
+    services->health = (struct health){.is_live = is_live, .is_ready = is_ready, .context = server};
     services->key_secret = server->key_secret;
     int r = digest_secret(server->key_secret);
     if (r == 0)
@@ -57,13 +119,13 @@ static int start_services(struct server *server, const struct config *config, st
 
 static int start_loops(struct server *server, const struct config *config) {
     while (server->n_authentication < config->n_threads) {
-        const int r = loop_start(LOOP_AUTHENTICATION, &server->services, server->runtime,
+        const int r = loop_start(&authentication_role, &server->services, server->runtime,
                                  &server->authentication[server->n_authentication]);
         if (r != 0)
             return r;
         server->n_authentication++;
     }
-    return config->operations.is_set ? loop_start(LOOP_OPERATIONS, &server->services, server->runtime, &server->operations)
+    return config->operations.is_set ? loop_start(&operations_role, &server->services, server->runtime, &server->operations)
                                      : 0;
 }
 
@@ -227,35 +289,4 @@ void server_stop(struct server *server) {
     metrics_free(server->services.metrics);
     secret_wipe(server->key_secret, sizeof(server->key_secret));
     free(server);
-}
-
-/* ---- health ---- */
-
-static bool check(struct buffer *lines, const char *name, bool is_good) {
-    buffer_append_format(lines, "[%c]%s %s\n", is_good ? '+' : '-', name, is_good ? "ok" : "failed");
-    return is_good;
-}
-
-bool server_is_live(struct server *server, struct buffer *lines) {
-    const int64_t now = clock_mono_ms(&clock_system);
-    bool is_live = true;
-    for (size_t i = 0; i < server->n_authentication; i++) {
-        char name[48];
-        snprintf(name, sizeof(name), "authentication-loop-%zu", i);
-        const int64_t turned = atomic_load_explicit(&server->authentication[i]->turned_mono_ms, memory_order_relaxed);
-        is_live &= check(lines, name, now - turned < LIMIT_LOOP_STALL_MS);
-    }
-    is_live &= check(lines, "fetch-thread", fetch_idle_ms(server->services.fetch) < LIMIT_LOOP_STALL_MS);
-    return is_live;
-}
-
-bool server_is_ready(struct server *server, struct buffer *lines) {
-    struct audit_stats audit;
-    audit_stats(server->services.audit, &audit);
-    bool is_ready = check(lines, "started", server->is_ready);
-    is_ready &= check(lines, "not-stopping", !server->is_draining);
-    /* For information: a provider that is away does not make us unready, or a second one's users would lose us too. */
-    check(lines, "audit-log", audit.writable);
-    fetch_describe(server->services.fetch, lines);
-    return is_ready;
 }

@@ -1,24 +1,24 @@
 /*
  * The whole of a serving process below its commands: cache, audit log, fetch thread, loops, acceptor; put together, given
- * a new configuration, drained, taken apart. Used from the main thread, but for the two questions about health.
+ * a new configuration, drained, taken apart. Used from the main thread.
  */
 #pragma once
 
-#include "base/buffer.h"
 #include "base/error.h"
 #include "net/runtime.h"
 
 struct server;
 
 /*
- * Starts to serve a snapshot. Returns 0, or a negative errno or RUNTIME_INVALID with error set: then nothing is left behind.
+ * Starts to serve a snapshot. Returns 0, or a negative errno or RUNTIME_INVALID with error set: then nothing is left
+ * behind.
  */
 int server_start(struct snapshot *snapshot, struct server **ret_server, struct error *error);
 
 /*
  * Goes on with another snapshot: the next request on each connection is decided by it, the next connection handshakes by
- * it, and no request fails. What cannot change while running (addresses, threads) is refused with error set, and like every other
- * refusal leaves all as it was.
+ * it, and no request fails. What cannot change while running (addresses, threads) is refused with error set, and like every
+ * other refusal leaves all as it was.
  *
  * Returns 0, a negative errno, or RUNTIME_INVALID with error set.
  */
@@ -38,7 +38,3 @@ bool server_is_drained(const struct server *server);
 
 /* Stops all threads and frees. NULL is fine. */
 void server_stop(struct server *server);
-
-/* Appends a line for each check. Any thread. */
-bool server_is_live(struct server *server, struct buffer *lines);
-bool server_is_ready(struct server *server, struct buffer *lines);
