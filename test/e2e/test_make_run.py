@@ -19,7 +19,15 @@ def environment(folder):
     """make run in a temporary folder of its own, so that what it leaves behind can be seen."""
     temporary = folder / f"make-run-{time.monotonic_ns()}"
     temporary.mkdir()
-    return {**os.environ, "TMPDIR": str(temporary), "BUILD": os.path.relpath(paths.BINARY.parent, paths.ROOT)}
+    # As typed by hand: what a make that runs the tests says to its own children is none of its business.
+    inherited = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")}
+    return {**inherited, "TMPDIR": str(temporary), "BUILD": os.path.relpath(paths.BINARY.parent, paths.ROOT)}
+
+
+def heed_signals():
+    """A signal that is ignored when bash starts, as under nohup, could not be trapped by it."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def left_behind(environment):
@@ -46,7 +54,8 @@ def running(environment, folder):
         log = folder / f"transcript-{len(os.listdir(folder))}.log"
         with open(log, "wb") as output:
             process = subprocess.Popen([paths.ROOT / "hack" / "run.sh"], env={**environment, **more}, cwd=paths.ROOT,
-                                       stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+                                       stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                                       preexec_fn=heed_signals)
         processes.append(process)
         wait.until(lambda: words in log.read_text() or process.poll() is not None, lambda: f"{words!r} in {log.read_text()}", SECONDS)
         assert process.poll() is None, f"it ended with {process.returncode}: {log.read_text()}"
