@@ -180,7 +180,9 @@ class Provider:
         self._close(self.open)
 
     def close_idle(self):
-        """Ends all connections that wait for a request, as providers do after some seconds."""
+        """Ends all connections that wait for a request, as providers do after some seconds. There must be one, or be one soon:
+        a connection waits again a moment after its client has read the reply."""
+        wait.until(lambda: self.idle, "a connection of the provider is idle")
         self._close(self.idle)
         wait.until(lambda: not self.idle, "the provider has closed its idle connections")
 
