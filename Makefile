@@ -130,7 +130,7 @@ tsan: ## run unit and integration tests under ThreadSanitizer
 .PHONY: fuzz
 fuzz: ## run every fuzz target for a while (make fuzz TEST=scan SECONDS=600)
 	@for target in $(if $(TEST),$(TEST),$(basename $(notdir $(wildcard test/fuzz/*.c)))); do \
-		hack/fuzz.sh $$target $(if $(SECONDS),$(SECONDS),60) || exit 1; done
+		echo "$$target"; hack/fuzz.sh $$target $(if $(SECONDS),$(SECONDS),60) -verbosity=0 || exit 1; done
 
 .PHONY: coverage
 coverage: ## print the line coverage of webhook/ by unit and integration tests

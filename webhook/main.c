@@ -13,51 +13,64 @@
 
 #define DEFAULT_CONFIG "/etc/kube-introspect/config.yaml"
 
-static const char usage[] =
-    "kube-introspect lets a Kubernetes API server trust the access tokens of an OAuth2 or\n"
-    "OpenID Connect provider, and stop trusting them when the provider does (RFC 7662).\n"
-    "\n"
-    "  kube-introspect serve    answer TokenReviews until SIGTERM\n"
-    "  kube-introspect check    validate a configuration, its certificates and secrets\n"
-    "  kube-introspect explain  show which identity, or refusal, comes of a provider's reply\n"
-    "  kube-introspect version  print the version\n"
-    "\n"
-    "Options of all commands:\n"
-    "  --config FILE    the configuration (default " DEFAULT_CONFIG ")\n"
-    "  --help           print this\n"
-    "\n"
-    "check:\n"
-    "  --online         also ask each provider about a random token: discovery, TLS,\n"
-    "                   client credentials and reply are tried as a login would\n"
-    "\n"
-    "explain:\n"
-    "  --reply FILE     the introspection reply, a JSON object (- is standard input)\n"
-    "  --audience A     what the TokenReview asks for (default: nothing)\n"
-    "  --issuer NAME    whose reply it is, where there are several issuers\n"
-    "  --at SECONDS     the unix time to judge exp, nbf and iat by (default: now)\n"
-    "\n"
-    "serve reloads configuration, certificates and secrets on SIGHUP and when a file changes;\n"
-    "what is wrong then is logged and the configuration before it stays in use. On SIGTERM it\n"
-    "turns not ready, answers what still comes for up to 25 seconds, and ends with status 0.\n"
-    "\n"
-    "Exit status: 0 good; 1 the configuration is bad, or explain's verdict is no; 2 wrong use.\n"
-    "\n"
-    "  kube-introspect check --config config.yaml --online\n"
-    "  curl -s ... | kube-introspect explain --config config.yaml --reply -\n";
+static const char usage[] = "kube-introspect lets a Kubernetes API server trust the access tokens of an OAuth2 or\n"
+                            "OpenID Connect provider, and stop trusting them when the provider does (RFC 7662).\n"
+                            "\n"
+                            "  kube-introspect serve    answer TokenReviews until SIGTERM\n"
+                            "  kube-introspect check    validate a configuration, its certificates and secrets\n"
+                            "  kube-introspect explain  show which identity, or refusal, comes of a provider's reply\n"
+                            "  kube-introspect version  print the version\n"
+                            "\n"
+                            "Options of all commands:\n"
+                            "  --config FILE    the configuration (default " DEFAULT_CONFIG ")\n"
+                            "  --help           print this\n"
+                            "\n"
+                            "check:\n"
+                            "  --online         also ask each provider about a random token: discovery, TLS,\n"
+                            "                   client credentials and reply are tried as a login would\n"
+                            "\n"
+                            "explain:\n"
+                            "  --reply FILE     the introspection reply, a JSON object (- is standard input)\n"
+                            "  --audience A     what the TokenReview asks for (default: nothing)\n"
+                            "  --issuer NAME    whose reply it is, where there are several issuers\n"
+                            "  --at SECONDS     the unix time to judge exp, nbf and iat by (default: now)\n"
+                            "\n"
+                            "serve reloads configuration, certificates and secrets on SIGHUP and when a file changes;\n"
+                            "what is wrong then is logged and the configuration before it stays in use. On SIGTERM it\n"
+                            "turns not ready, answers what still comes for up to 25 seconds, and ends with status 0.\n"
+                            "\n"
+                            "Exit status: 0 good; 1 the configuration is bad, or explain's verdict is no; 2 wrong use.\n"
+                            "\n"
+                            "  kube-introspect check --config config.yaml --online\n"
+                            "  curl -s ... | kube-introspect explain --config config.yaml --reply -\n";
 
 struct options {
     const char *config;
-    bool online, help;
+    bool online, help, version;
     struct explain_options explain;
 };
 
-enum { OPTION_CONFIG = 256, OPTION_ONLINE, OPTION_REPLY, OPTION_AUDIENCE, OPTION_ISSUER, OPTION_AT, OPTION_HELP };
+enum {
+    OPTION_CONFIG = 256,
+    OPTION_ONLINE,
+    OPTION_REPLY,
+    OPTION_AUDIENCE,
+    OPTION_ISSUER,
+    OPTION_AT,
+    OPTION_HELP,
+    OPTION_VERSION
+};
 
 static const struct option long_options[] = {
-    {"config", required_argument, NULL, OPTION_CONFIG},     {"online", no_argument, NULL, OPTION_ONLINE},
-    {"reply", required_argument, NULL, OPTION_REPLY},       {"audience", required_argument, NULL, OPTION_AUDIENCE},
-    {"issuer", required_argument, NULL, OPTION_ISSUER},     {"at", required_argument, NULL, OPTION_AT},
-    {"help", no_argument, NULL, OPTION_HELP},               {NULL, 0, NULL, 0},
+    {"config", required_argument, NULL, OPTION_CONFIG},
+    {"online", no_argument, NULL, OPTION_ONLINE},
+    {"reply", required_argument, NULL, OPTION_REPLY},
+    {"audience", required_argument, NULL, OPTION_AUDIENCE},
+    {"issuer", required_argument, NULL, OPTION_ISSUER},
+    {"at", required_argument, NULL, OPTION_AT},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {NULL, 0, NULL, 0},
 };
 
 static int misuse(const char *what) {
@@ -77,15 +90,37 @@ static bool read_seconds(const char *text, int64_t *ret_seconds) {
 /* Reads one option into its place; false where its value is wrong. */
 static bool read_option(int option, struct options *options) {
     switch (option) {
-    case OPTION_CONFIG: options->config = optarg; return true;
-    case OPTION_ONLINE: options->online = true; return true;
-    case OPTION_REPLY: options->explain.reply_path = optarg; return true;
-    case OPTION_AUDIENCE: options->explain.audience = optarg; return true;
-    case OPTION_ISSUER: options->explain.issuer = optarg; return true;
-    case OPTION_AT: return read_seconds(optarg, &options->explain.at_unix_s);
-    case OPTION_HELP: options->help = true; return true;
-    default: return false;
+    case OPTION_CONFIG:
+        options->config = optarg;
+        return true;
+    case OPTION_ONLINE:
+        options->online = true;
+        return true;
+    case OPTION_REPLY:
+        options->explain.reply_path = optarg;
+        return true;
+    case OPTION_AUDIENCE:
+        options->explain.audience = optarg;
+        return true;
+    case OPTION_ISSUER:
+        options->explain.issuer = optarg;
+        return true;
+    case OPTION_AT:
+        return read_seconds(optarg, &options->explain.at_unix_s);
+    case OPTION_HELP:
+        options->help = true;
+        return true;
+    case OPTION_VERSION:
+        options->version = true;
+        return true;
+    default:
+        return false;
     }
+}
+
+static int print_version(void) {
+    printf("kube-introspect %s\n", version_string());
+    return EXIT_GOOD;
 }
 
 static int run(const char *command, const struct options *options) {
@@ -98,10 +133,8 @@ static int run(const char *command, const struct options *options) {
             return misuse("explain needs --reply FILE");
         return command_explain(options->config, &options->explain);
     }
-    if (strcmp(command, "version") == 0) {
-        printf("kube-introspect %s\n", version_string());
-        return EXIT_GOOD;
-    }
+    if (strcmp(command, "version") == 0)
+        return print_version();
     return misuse("there is no such command");
 }
 
@@ -116,6 +149,8 @@ int main(int argc, char **argv) {
         fputs(usage, stdout);
         return EXIT_GOOD;
     }
+    if (options.version)
+        return print_version();
     if (optind + 1 != argc)
         return misuse(optind == argc ? "a command is needed" : "one command is enough");
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)

@@ -40,8 +40,9 @@ def test_each_command_has_help(name):
     assert command(name, "--help").returncode == 0
 
 
-def test_version_is_one_line():
-    done = command("version")
+@pytest.mark.parametrize("word", ["version", "--version"])
+def test_version_is_one_line(word):
+    done = command(word)
     assert done.returncode == 0 and re.fullmatch(r"kube-introspect \S+\n", done.stdout), done.stdout
 
 
