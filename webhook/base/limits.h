@@ -40,7 +40,8 @@
 /* An address that a discovery document gives; those seen are 40 to 90 bytes. */
 #define LIMIT_ENDPOINT_BYTES ((size_t)2048)
 #define LIMIT_REPLY_HEADER_BYTES ((size_t)32 * 1024)
-/* Depth of a reply before jansson sees it: it follows 2,000 levels by itself, which costs time and stack. */
+/* Depth of what a provider says. Real replies have 4 levels; claims are copied by a function that calls itself for each,
+   and jansson by itself follows 2,000, which costs time and stack. */
 #define LIMIT_REPLY_DEPTH 32
 /* Azure AD leaves the claim out above 200 groups, Keycloak has no limit; a user in more than this has a broken mapping. */
 #define LIMIT_GROUPS 512

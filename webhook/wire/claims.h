@@ -1,6 +1,6 @@
 /*
- * The claims of a fact, opened for reading. A thin view over jansson so that core/ can ask for a claim by its name
- * without knowing who parses.
+ * The claims of a fact, opened for reading: an index over a copy of their JSON, made in one pass of wire/scan, so that
+ * core/ can ask for a claim by its name without knowing who parses. Asking allocates nothing.
  */
 #pragma once
 

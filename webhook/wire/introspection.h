@@ -14,16 +14,17 @@
 struct introspection {
     bool active;
     int64_t exp_unix_s, nbf_unix_s, iat_unix_s; /* or INTROSPECTION_NO_TIME */
-    /* All other members as one compact JSON object, in the reply's order, without active, exp, nbf and iat. For a reply
+    /* All other members that are not null as one compact JSON object, in the reply's order, without active, exp, nbf and
+       iat: strings written in one way, numbers as they came; never longer than the reply. For a reply
        with active:false it is "{}", whatever else stood there (RFC 7662 section 2.2 wants nothing there). */
     struct buffer claims;
 };
 
 enum introspection_error {
-    /* No JSON object, a duplicate member, too deep, active absent or no boolean, a time that is no integer or outside
-       0..253402300799 (year 9999; RFC 7519 NumericDate is narrowed to integers: no provider seen sends others), iss, sub,
-       client_id, azp, token_type, jti that are no strings, an aud that is neither a string nor an array of strings. The
-       provider's fault: UNAVAILABLE, never a "no". */
+    /* No JSON object by wire/scan (a duplicate member, too many members), too deep, active absent or no boolean, a time
+       that is no integer or outside 0..253402300799 (year 9999; RFC 7519 NumericDate is narrowed to integers: no provider
+       seen sends others), iss, sub, client_id, azp, token_type, jti that are no strings, an aud that is neither a string
+       nor an array of strings. The provider's fault: UNAVAILABLE, never a "no". */
     INTROSPECTION_MALFORMED = 1
 };
 

@@ -1,6 +1,7 @@
 /*
- * jansson, fenced: the depth of every document is bounded before it is parsed, duplicate members are refused, only objects
- * are documents, and a parse that runs out of memory ends cleanly (which jansson's own does not: see json.c).
+ * jansson, for what is off the path of a login (discovery, error replies), fenced: the depth of every document is bounded
+ * before it is parsed, duplicate members are refused, only objects are documents, and a parse that runs out of memory ends
+ * cleanly (which jansson's own does not: see json.c).
  */
 #pragma once
 

@@ -20,8 +20,13 @@ void scan_begin(struct scan *scan, struct text bytes) {
     scan->error = 0;
     scan->has_document = false;
     scan->depth = scan->n_members = 0;
+    scan->max_depth = LIMIT_JSON_DEPTH;
     if (is_too_large)
         fail(scan, SCAN_TOO_LARGE, scan->start);
+}
+
+void scan_limit_depth(struct scan *scan, unsigned max_depth) {
+    scan->max_depth = max_depth < LIMIT_JSON_DEPTH ? max_depth : LIMIT_JSON_DEPTH;
 }
 
 static inline bool is_space(char c) {
@@ -240,7 +245,7 @@ static int read_word(struct scan *scan, struct text word, enum scan_kind kind, s
 }
 
 static int open_level(struct scan *scan, enum scan_kind kind, struct scan_value *ret_value) {
-    if (scan->depth == LIMIT_JSON_DEPTH)
+    if (scan->depth == scan->max_depth)
         return fail(scan, SCAN_TOO_DEEP, scan->at);
     scan->at++;
     scan->levels[scan->depth++] =

@@ -1,6 +1,6 @@
 /*
- * A strict JSON reader (RFC 8259) for the bodies of requests and for what a token says of itself. It copies nothing and
- * allocates nothing: the caller pulls one value after the other out of a range of bytes.
+ * A strict JSON reader (RFC 8259) for the bodies of requests, replies and claims, and for what a token says of itself. It
+ * copies nothing and allocates nothing: the caller pulls one value after the other out of a range of bytes.
  *
  * Stricter than the RFC where leniency is how two readers come to disagree about one document: duplicate members are
  * refused at every level (compared after unescaping), text must be UTF-8, lone surrogates and the character U+0000
@@ -38,7 +38,7 @@ enum scan_result {
     SCAN_BAD_STRING,   /* a control character or a wrong escape in a string */
     SCAN_NOT_UTF8,     /* bytes that are no UTF-8 (RFC 3629) */
     SCAN_NUMBER_RANGE, /* an integer beyond 64 bits, or a real from 1e308 on */
-    SCAN_TOO_DEEP,     /* more than LIMIT_JSON_DEPTH levels */
+    SCAN_TOO_DEEP,     /* more than LIMIT_JSON_DEPTH levels, or than scan_limit_depth() allows */
     SCAN_TOO_MANY,     /* more members than LIMIT_JSON_MEMBERS or LIMIT_JSON_OPEN_MEMBERS */
     SCAN_DUPLICATE,    /* an object has two members of one name */
     SCAN_TRAILING,     /* something follows the document */
@@ -60,7 +60,7 @@ struct scan {
     const char *where; /* of the error */
     int error;
     bool has_document;
-    uint32_t depth, n_members;
+    uint32_t depth, max_depth, n_members;
     struct scan_level {
         uint32_t first_member;
         bool is_object, is_empty;
@@ -78,6 +78,9 @@ struct scan {
  * given may be unescaped in place; the names of members must stay as they are until their object has closed.
  */
 void scan_begin(struct scan *scan, struct text bytes);
+
+/* Allows fewer levels than LIMIT_JSON_DEPTH, the document's own brackets being the first. Call it right after scan_begin(). */
+void scan_limit_depth(struct scan *scan, unsigned max_depth);
 
 /*
  * Reads the next value: a scalar whole; of an object or array the opening bracket only, which the caller then follows

@@ -94,6 +94,38 @@ Test(claims, a_member_counts_only_inside_an_object_and_only_when_it_is_not_null)
     claims_close(claims);
 }
 
+Test(claims, names_and_strings_are_what_their_escapes_say) {
+    struct claims *const claims =
+        opened("{\"n\\u0061me\":\"\\u0041\\n\",\"list\":[\"\\\"a\",\"b\",\"\\ud83d\\ude00\"],"
+               "\"o\":{\"\\u0067roups\":1,\"last\":null},\"mixed\":[\"\\u0041\",{\"\\u0041\":[]}],"
+               "\"after\":\"z\"}");
+    expect_text(claims_string(claims, TEXT("name")), "A\n", "a string");
+    expect_text(claims_string_at(claims, TEXT("list"), 0), "\"a", "the first of a list");
+    expect_text(claims_string_at(claims, TEXT("list"), 1), "b", "one without escapes behind it");
+    expect_text(claims_string_at(claims, TEXT("list"), 2), "\xf0\x9f\x98\x80", "a surrogate pair");
+    cr_expect(claims_has_member(claims, TEXT("o"), TEXT("groups")));
+    cr_expect_not(claims_has_member(claims, TEXT("o"), TEXT("last")));
+    cr_expect_eq(claims_kind(claims, TEXT("mixed")), CLAIM_OTHER);
+    expect_text(claims_string(claims, TEXT("after")), "z", "what stands behind them");
+    claims_close(claims);
+}
+
+/* The densest documents there are, whole and cut off anywhere: the tables are as large as their bytes allow, not counted.
+ */
+Test(claims, the_most_members_and_strings_that_bytes_can_hold_have_their_place) {
+    static const char *const dense[] = {"{\"\":0,\"a\":0,\"b\":1,\"c\":2}", "{\"\":[\"\",\"\",\"\",\"\",\"\",\"\",\"\"]}",
+                                        "{\"\":\"\",\"a\":\"\",\"b\":[\"\"]}", "{\"\":\"\"}"};
+    for (size_t i = 0; i < sizeof(dense) / sizeof(*dense); i++) {
+        const struct text whole = text_of(dense[i]);
+        for (size_t n = 0; n <= whole.n_bytes; n++) {
+            struct claims *claims = NULL;
+            const int expected = n == whole.n_bytes ? 0 : -EBADMSG;
+            cr_expect_eq(claims_open((struct text){whole.data, n}, &claims), expected, "%s: %zu", dense[i], n);
+            claims_close(claims);
+        }
+    }
+}
+
 Test(claims, names_need_not_end_with_a_zero_byte) {
     struct claims *const claims = opened(all);
     expect_text(claims_string(claims, (struct text){"stringent", 6}), "alice", "a part of a longer name");

@@ -39,6 +39,11 @@ static const struct {
     {"{\"active\":true,\"aud\":[]}", true, NO_TIME, NO_TIME, NO_TIME, "{\"aud\":[]}"},
     {"{\"active\":true,\"name\":\"Zo\\u00eb \\\"\\/\\n\"}", true, NO_TIME, NO_TIME, NO_TIME,
      "{\"name\":\"Zo\xc3\xab \\\"/\\n\"}"},
+    /* strings are written in one way, numbers as they came */
+    {"{\"active\":true,\"\\u0073ub\":\"\\u0001\\u0008\\u001F\\u005c\\ud83d\\ude00\",\"n\":[-0,1.50,1E2]}", true, NO_TIME,
+     NO_TIME, NO_TIME, "{\"sub\":\"\\u0001\\b\\u001f\\\\\xf0\x9f\x98\x80\",\"n\":[-0,1.50,1E2]}"},
+    {" { \"active\" : true , \"o\" : { \"a\" : [ ] , \"b\" : [ { } , 1 ,\r\n\t\" \" ] } , \"f\" : false } ", true, NO_TIME,
+     NO_TIME, NO_TIME, "{\"o\":{\"a\":[],\"b\":[{},1,\" \"]},\"f\":false}"},
     {"{\"\\u0061ctive\":true,\"Active\":false}", true, NO_TIME, NO_TIME, NO_TIME, "{\"Active\":false}"},
     /* what is not named may have any type */
     {"{\"active\":true,\"scope\":7,\"username\":[],\"cnf\":\"x\",\"groups\":1.5}", true, NO_TIME, NO_TIME, NO_TIME,
@@ -108,6 +113,11 @@ static const char *const malformed[] = {
     "{\"active\":true,\"aud\":[\"a\",7]}",
     "{\"active\":true,\"aud\":[\"a\",null]}",
     "{\"active\":true,\"aud\":[[\"a\"]]}",
+    "{\"active\":true,\"\\u0061ud\":[[\"a\"]]}",
+    "{\"active\":true,\"s\\u0075b\":7}",
+    "{\"active\":true}{}",
+    "{\"active\":true",
+    "{\"active\":true,}",
 };
 
 Test(introspection, takes_nothing_that_is_not_exactly_a_reply) {
@@ -128,10 +138,34 @@ Test(introspection, more_bytes_than_the_limit_are_malformed) {
     introspection_deinit(&introspection);
 }
 
+/* A reply of so many levels, the reply itself being the first. */
+static int decode_nested(size_t n_levels) {
+    struct buffer reply;
+    buffer_init(&reply, 1024);
+    buffer_append(&reply, TEXT("{\"active\":false,\"x\":"));
+    for (size_t i = 1; i < n_levels; i++)
+        buffer_append_char(&reply, '[');
+    for (size_t i = 1; i < n_levels; i++)
+        buffer_append_char(&reply, ']');
+    buffer_append_char(&reply, '}');
+    struct introspection introspection;
+    const int result = introspection_decode(buffer_text(&reply), &introspection);
+    if (result == 0)
+        introspection_deinit(&introspection);
+    buffer_deinit(&reply);
+    return result;
+}
+
+Test(introspection, more_levels_than_the_limit_are_malformed) {
+    cr_expect_eq(decode_nested(LIMIT_REPLY_DEPTH), 0);
+    cr_expect_eq(decode_nested(LIMIT_REPLY_DEPTH + 1), INTROSPECTION_MALFORMED);
+}
+
 Test(introspection, a_reply_survives_each_failing_allocation) {
     static const char *const replies[] = {
         "{\"active\":true,\"sub\":\"a-longer-subject-of-the-token\",\"x\":null,\"groups\":[\"developers\",\"team-a\"],\"exp\":5}",
         "{\"active\":false,\"sub\":\"a-longer-subject-of-the-token\"}",
+        "{\"active\":true,\"sub\":\"a longer subject, with \\u0065scapes\",\"\\u0067roups\":[\"\\u00e9\"]}",
     };
     for (size_t i = 0; i < sizeof(replies) / sizeof(*replies); i++) {
         bool has_failed = true;
@@ -142,7 +176,7 @@ Test(introspection, a_reply_survives_each_failing_allocation) {
             has_failed = memory_has_failed();
             memory_fail_at(0);
             cr_assert_eq(result, has_failed ? -ENOMEM : 0, "%s: allocation %zu", replies[i], n);
-            cr_assert(has_failed || introspection.active == (i == 0));
+            cr_assert(has_failed || introspection.active == (i != 1));
             introspection_deinit(&introspection);
         }
     }

@@ -232,6 +232,18 @@ Test(scan, refuses_what_is_no_json_and_says_why_and_where) {
     }
 }
 
+Test(scan, follows_no_more_levels_than_it_is_allowed) {
+    struct scan scan;
+    scan_begin(&scan, TEXT("[[[1]]]"));
+    scan_limit_depth(&scan, 3);
+    cr_expect_eq(scan_skip(&scan), 0);
+    cr_expect_eq(scan_end(&scan), 0);
+    scan_begin(&scan, TEXT("[[[1]]]"));
+    scan_limit_depth(&scan, 2);
+    cr_expect_eq(scan_skip(&scan), SCAN_TOO_DEEP);
+    cr_expect_eq(scan_offset(&scan), 2);
+}
+
 Test(scan, is_refused_by_jansson_too_where_jansson_is_strict) {
     for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
         const struct refusal *row = &refusals[i];
