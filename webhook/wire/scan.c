@@ -68,7 +68,7 @@ static int fail_duplicate(struct scan *scan, const struct scan_name *a, const st
     return fail(scan, SCAN_DUPLICATE, scan->start + (a->offset > b->offset ? a->offset : b->offset));
 }
 
-/* The usual object: so few members that comparing each with each costs less than any order. */
+/* The usual object: so few members that comparing each with each, by length first, costs less than any order. */
 static int check_few(struct scan *scan, const struct scan_name *names, size_t n) {
     for (size_t i = 1; i < n; i++) {
         for (size_t j = 0; j < i; j++) {
@@ -115,7 +115,7 @@ static int check_many(struct scan *scan, struct scan_name *names, size_t n) {
 }
 
 static int check_names(struct scan *scan, struct scan_name *names, size_t n) {
-    return n <= 16 ? check_few(scan, names, n) : check_many(scan, names, n);
+    return n <= 48 ? check_few(scan, names, n) : check_many(scan, names, n);
 }
 
 static int remember(struct scan *scan, struct scan_string name) {
