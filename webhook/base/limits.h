@@ -80,6 +80,8 @@
 #define LIMIT_FETCH_TURN_MS 500
 /* Replies that are decoded before deadlines are looked at again: one of 85 kB takes up to 30 ms on a busy core. */
 #define LIMIT_FETCH_REPLIES_A_TURN 8
+/* An answered flight is kept so long for callers who looked into the cache before it was answered and come only now. */
+#define LIMIT_LANDED_MS 100
 /* The same kind of trouble with the same provider is logged this often; what was held back is counted. */
 #define LIMIT_TROUBLE_INTERVAL_MS 10000
 

@@ -18,7 +18,7 @@ struct login {
     struct connection *connection;
     struct runtime *runtime; /* counted */
     int64_t started_us;
-    int64_t unix_ms; /* when it was last decided about */
+    int64_t unix_ms, mono_ms; /* when it was last decided about */
     uint64_t request_id;
     int64_t provider_us; /* -1: not asked */
     struct token_review review;
@@ -39,11 +39,12 @@ struct question {
 static struct decide decide_with(struct login *login) {
     const struct services *services = login->loop->services;
     login->unix_ms = clock_unix_ms(services->clock);
+    login->mono_ms = clock_mono_ms(services->clock);
     return (struct decide){
         .policy = snapshot_policy(login->runtime->snapshot),
         .cache = services->cache,
         .digest = login->loop->digest,
-        .now_mono_ms = clock_mono_ms(services->clock),
+        .now_mono_ms = login->mono_ms,
         .now_unix_ms = login->unix_ms,
     };
 }
@@ -93,7 +94,8 @@ static void encode(struct login *login, struct buffer *buffer) {
     buffer_clear(buffer);
     token_review_encode(login->review.version, user_of(login), decision->audiences,
                         decision->verdict == VERDICT_ALLOW && decision->has_audiences ? decision->n_audiences : 0,
-                        decision->verdict == VERDICT_UNAVAILABLE ? text_of(reason_sentence(decision->reason)) : TEXT(""), buffer);
+                        decision->verdict == VERDICT_UNAVAILABLE ? text_of(reason_sentence(decision->reason)) : TEXT(""),
+                        buffer);
 }
 
 /* The connection ends when the process does, and when the configuration that accepted its caller is no more: a CA or name
@@ -164,6 +166,7 @@ static enum reason ask(struct login *login, int64_t deadline_mono_ms) {
     if (question == NULL)
         return REASON_INTERNAL;
     question->ticket.deadline_mono_ms = deadline_mono_ms;
+    question->ticket.looked_mono_ms = login->mono_ms;
     question->ticket.deliver = deliver;
     question->message.handle = handle_answer;
     question->loop = login->loop;
@@ -222,9 +225,8 @@ static bool is_acceptable(struct loop *loop, h2o_req_t *req) {
 
 static void begin(struct login *login) {
     const struct decide with = decide_with(login);
-    const enum decide_step step =
-        decide_begin(&with, issuer_of, login->runtime, login->review.token, login->review.audiences,
-                     login->review.n_audiences, &login->decision);
+    const enum decide_step step = decide_begin(&with, issuer_of, login->runtime, login->review.token,
+                                               login->review.audiences, login->review.n_audiences, &login->decision);
     if (step == DECIDE_ASK) {
         park_and_ask(login);
         return;

@@ -1,5 +1,6 @@
 /*
- * POST /authenticate: a TokenReview, answered. The road of the design, downhill: decode, triage, facts, ask, decide, answer.
+ * POST /authenticate: a TokenReview, answered. The road of the design, downhill: decode, triage, facts, ask, decide,
+ * answer.
  */
 #pragma once
 

@@ -51,7 +51,7 @@ static void accept_all(struct lanes *lanes, struct flight *first) {
         first = flight->next;
         lanes_accept(lanes, flight);
     }
-    lanes_forget_landed(lanes);
+    lanes_forget_landed(lanes, clock_mono_ms(lanes->clock) - LIMIT_LANDED_MS);
 }
 
 /*

@@ -19,6 +19,8 @@ struct fetch;
 struct ticket {
     struct ticket *next; /* the fetch thread's lists */
     int64_t deadline_mono_ms;
+    int64_t
+        looked_mono_ms; /* when the caller found nothing in the cache; 0: now. A call that ended since then answers it */
     void (*deliver)(struct ticket *ticket); /* on the fetch thread; must not block */
 
     /* the answer */

@@ -18,7 +18,7 @@ int flight_new(struct provider *provider, const uint8_t key[DIGEST_BYTES], struc
         .last = &ticket->next,
         .n_tickets = 1,
         .earliest_mono_ms = ticket->deadline_mono_ms,
-        .asked_mono_ms = now_mono_ms,
+        .asked_mono_ms = ticket->looked_mono_ms == 0 ? now_mono_ms : ticket->looked_mono_ms,
         .n_token_bytes = token.n_bytes,
     };
     ticket->next = NULL;

@@ -234,8 +234,8 @@ void lanes_accept(struct lanes *lanes, struct flight *flight) {
     enter(lanes, lane, flight);
 }
 
-void lanes_forget_landed(struct lanes *lanes) {
-    while (lanes->landed.first != NULL)
+void lanes_forget_landed(struct lanes *lanes, int64_t before_mono_ms) {
+    while (lanes->landed.first != NULL && lanes->landed.first->landed_mono_ms < before_mono_ms)
         forget(lanes, lanes->landed.first);
 }
 
@@ -310,6 +310,6 @@ static void stop(struct lane *lane) {
 void lanes_stop(struct lanes *lanes) {
     for (struct lane *lane = lanes->first; lane != NULL; lane = lane->next)
         stop(lane);
-    lanes_forget_landed(lanes);
+    lanes_forget_landed(lanes, INT64_MAX);
     let_unneeded_go(lanes);
 }

@@ -64,8 +64,8 @@ void lanes_turn(struct lanes *lanes, int64_t now_mono_ms);
 /* When lanes_turn() has something to do next. */
 int64_t lanes_due(const struct lanes *lanes);
 
-/* Frees what landed before this turn. */
-void lanes_forget_landed(struct lanes *lanes);
+/* Frees what landed before this time. */
+void lanes_forget_landed(struct lanes *lanes, int64_t before_mono_ms);
 
 /* Delivers REASON_STOPPING to all and lets all lanes go. */
 void lanes_stop(struct lanes *lanes);
