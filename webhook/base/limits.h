@@ -100,10 +100,27 @@
 #define LIMIT_PREFIX_BYTES 128
 /* A longer word is no misspelt field name: the longest of those has 24 letters. Bounds the search for the nearest one. */
 #define LIMIT_HINT_BYTES 40
+/* Roles of one rule of a group mapping: a group that needs more wants a role of its own. */
+#define LIMIT_ROLES_PER_RULE 64
+/* A Role's name has no maximum of its own; 253 bytes are what Kubernetes gives to most names. */
+#define LIMIT_ROLE_NAME_BYTES 253
 /* The tree (20,000 nodes of 130 bytes), its texts, and the structures that are made of it, with room. */
 #define LIMIT_CONFIG_ARENA_BYTES ((size_t)16 * 1024 * 1024)
 /* Eight for each issuer. */
 #define LIMIT_CONFIG_WARNINGS (8 * LIMIT_ISSUERS)
+/* All bindings of a cluster as kubectl prints them: some 900 bytes each, so 70,000. */
+#define LIMIT_RBAC_LIST_BYTES ((size_t)64 * 1024 * 1024)
+/* Their structures, at worst where each is as small as JSON allows; and the bindings that a configuration makes. */
+#define LIMIT_RBAC_ARENA_BYTES ((size_t)256 * 1024 * 1024)
+/* In a binding's name: what is taken of the provider's group and of the role before the digest that tells it apart. */
+#define LIMIT_BINDING_NAME_PART_BYTES 63
+/* A name of the cluster's in a line of render-rbac --diff, and how many such names; more is counted only. */
+#define LIMIT_RBAC_SHOWN_BYTES 512
+#define LIMIT_RBAC_SHOWN_NAMES 8
+/* One binding as YAML: the groups of a whole configuration in one rule, each with the longest prefix, escaped at worst. */
+#define LIMIT_RBAC_BINDING_BYTES ((size_t)16 * 1024 * 1024)
+/* Such a line: names of both kinds of difference, each byte escaped in six. */
+#define LIMIT_RBAC_LINE_BYTES ((size_t)256 * 1024)
 #define LIMIT_SECRET_FILE_BYTES ((size_t)64 * 1024)
 #define LIMIT_PEM_FILE_BYTES ((size_t)1024 * 1024)
 /* Client secrets tried in turn: the new one, then the old one. */
@@ -116,6 +133,10 @@
 #define LIMIT_RELOAD_RETRY_MS 10000
 
 /* ---- threads, connections, logs ---- */
+
+/* Sockets to providers whose place in epoll is kept between calls, by descriptor; above it costs two system calls a call.
+   Callers and providers together stay below it. */
+#define LIMIT_WATCHED_DESCRIPTORS 16384
 
 #define LIMIT_LOOPS 16
 /* A 256 kB stack overflows in h2o on a long header name. */

@@ -138,17 +138,18 @@ static void wipe(struct buffer *buffer) {
     buffer_clear(buffer);
 }
 
-static int begin(struct call *call, CURLM *multi, int64_t now_mono_ms) {
+static int begin(struct call *call, struct multi *multi, int64_t now_mono_ms) {
     wipe(&call->reply);
     call->n_header_bytes = 0;
     call->fault = CALL_FAULT_NONE;
     call->message[0] = '\0';
     call->begun_mono_ms = now_mono_ms;
     call->begun_us = clock_mono_us();
-    return curl_multi_add_handle(multi, call->easy) == CURLM_OK ? 0 : -ENOMEM;
+    return multi_add(multi, call->easy);
 }
 
-int call_begin_post(struct call *call, CURLM *multi, const char *url, struct curl_slist *headers, int64_t now_mono_ms) {
+int call_begin_post(struct call *call, struct multi *multi, const char *url, struct curl_slist *headers,
+                    int64_t now_mono_ms) {
     CURL *const easy = call->easy;
     CURLcode code = CURLE_OK;
     SET(CURLOPT_URL, url);
@@ -161,7 +162,7 @@ int call_begin_post(struct call *call, CURLM *multi, const char *url, struct cur
     return begin(call, multi, now_mono_ms);
 }
 
-int call_begin_get(struct call *call, CURLM *multi, const char *url, struct curl_slist *headers, int64_t timeout_ms,
+int call_begin_get(struct call *call, struct multi *multi, const char *url, struct curl_slist *headers, int64_t timeout_ms,
                    int64_t now_mono_ms) {
     CURL *const easy = call->easy;
     CURLcode code = CURLE_OK;
@@ -180,13 +181,13 @@ void call_use_fresh_connection(struct call *call) {
     curl_easy_setopt(call->easy, CURLOPT_FRESH_CONNECT, 1L);
 }
 
-static void end(struct call *call, CURLM *multi) {
-    curl_multi_remove_handle(multi, call->easy);
+static void end(struct call *call, struct multi *multi) {
+    multi_remove(multi, call->easy);
     curl_easy_setopt(call->easy, CURLOPT_FRESH_CONNECT, 0L);
     wipe(&call->request);
 }
 
-void call_finish(CURLM *multi, CURL *easy, CURLcode code) {
+void call_finish(struct multi *multi, CURL *easy, CURLcode code) {
     char *context = NULL;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, &context);
     struct call *const call = (void *)context;
@@ -194,7 +195,7 @@ void call_finish(CURLM *multi, CURL *easy, CURLcode code) {
     call->done(call, code);
 }
 
-void call_abandon(struct call *call, CURLM *multi) {
+void call_abandon(struct call *call, struct multi *multi) {
     end(call, multi);
 }
 

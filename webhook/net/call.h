@@ -4,11 +4,11 @@
  */
 #pragma once
 
-#include <curl/curl.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "net/multi.h"
 #include "ops/snapshot.h"
 
 enum call_fault {
@@ -66,18 +66,18 @@ void call_free(struct call *call);
  * Returns 0, or -ENOMEM. After success call_finish() is called when libcurl says that the transfer is done, or
  * call_abandon().
  */
-int call_begin_post(struct call *call, CURLM *multi, const char *url, struct curl_slist *headers, int64_t now_mono_ms);
-int call_begin_get(struct call *call, CURLM *multi, const char *url, struct curl_slist *headers, int64_t timeout_ms,
+int call_begin_post(struct call *call, struct multi *multi, const char *url, struct curl_slist *headers, int64_t now_mono_ms);
+int call_begin_get(struct call *call, struct multi *multi, const char *url, struct curl_slist *headers, int64_t timeout_ms,
                    int64_t now_mono_ms);
 
 /* Makes the next exchange, and only that, open a new connection. */
 void call_use_fresh_connection(struct call *call);
 
 /* libcurl says that a transfer is done: takes it out, wipes the request, tells the owner. */
-void call_finish(CURLM *multi, CURL *easy, CURLcode code);
+void call_finish(struct multi *multi, CURL *easy, CURLcode code);
 
 /* Ends a call under way: the connection is closed, nobody is told. */
-void call_abandon(struct call *call, CURLM *multi);
+void call_abandon(struct call *call, struct multi *multi);
 
 /* What came of it; inside done() only. */
 void call_result(struct call *call, CURLcode code, struct call_result *ret_result);

@@ -12,7 +12,8 @@
 
 /* Lock order: one lock. With it held nothing waits, and nothing is called that takes another. */
 struct fetch {
-    struct lanes lanes; /* the thread's own */
+    struct lanes lanes; /* the thread's own, and so is multi but for its bell */
+    struct multi multi;
     pthread_t thread;
     _Atomic int64_t turned_mono_ms;
 
@@ -58,16 +59,13 @@ static void accept_all(struct lanes *lanes, struct flight *first) {
  * Returns whether a call has ended: then another one may have taken its place, which wants its first bytes sent. Large
  * replies take long to decode, and neither deadlines nor /livez must wait for a thousand of them: so only some in a turn.
  */
-static bool perform(struct lanes *lanes) {
-    int n_running, n_queued;
-    curl_multi_perform(lanes->multi, &n_running);
+static bool finish_calls(struct lanes *lanes) {
     unsigned n_ended = 0;
-    const CURLMsg *message;
-    while (n_ended < LIMIT_FETCH_REPLIES_A_TURN && (message = curl_multi_info_read(lanes->multi, &n_queued)) != NULL) {
-        if (message->msg != CURLMSG_DONE)
-            continue;
+    CURL *easy;
+    CURLcode code;
+    while (n_ended < LIMIT_FETCH_REPLIES_A_TURN && (easy = multi_ended(lanes->multi, &code)) != NULL) {
         n_ended++;
-        call_finish(lanes->multi, message->easy_handle, message->data.result);
+        call_finish(lanes->multi, easy, code);
     }
     return n_ended > 0;
 }
@@ -83,6 +81,7 @@ static void *run(void *context) {
     struct fetch *const fetch = context;
     struct lanes *const lanes = &fetch->lanes;
     pthread_setname_np(pthread_self(), "fetch");
+    bool has_ended = false;
     for (;;) {
         bool is_stopping;
         struct flight *const asked = take_inbox(fetch, &is_stopping);
@@ -92,8 +91,8 @@ static void *run(void *context) {
         const int64_t now_mono_ms = now_of(fetch);
         atomic_store_explicit(&fetch->turned_mono_ms, now_mono_ms, memory_order_relaxed);
         lanes_turn(lanes, now_mono_ms);
-        if (!perform(lanes))
-            curl_multi_poll(lanes->multi, NULL, 0, wait_ms(lanes), NULL);
+        multi_turn(lanes->multi, has_ended ? 0 : wait_ms(lanes));
+        has_ended = finish_calls(lanes);
     }
     lanes_stop(lanes);
     return NULL;
@@ -120,8 +119,7 @@ static int start_thread(struct fetch *fetch) {
 }
 
 static void fetch_free(struct fetch *fetch) {
-    if (fetch->lanes.multi != NULL)
-        curl_multi_cleanup(fetch->lanes.multi);
+    multi_deinit(&fetch->multi);
     for (size_t i = 0; i < fetch->n_configured; i++)
         provider_unref(fetch->configured[i]);
     free(fetch->configured);
@@ -145,10 +143,9 @@ int fetch_start(struct cache *cache, struct metrics *metrics, const struct clock
     fetch->lanes.clock = clock;
     fetch->lanes.expire_mono_ms = INT64_MAX;
     fetch->turned_mono_ms = now_of(fetch);
-    fetch->lanes.multi = curl_multi_init();
-    int r = -ENOMEM;
-    if (fetch->lanes.multi != NULL &&
-        curl_multi_setopt(fetch->lanes.multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING) == CURLM_OK)
+    fetch->lanes.multi = &fetch->multi;
+    int r = multi_init(&fetch->multi);
+    if (r == 0)
         r = start_thread(fetch);
     if (r != 0) {
         fetch_free(fetch);
@@ -164,7 +161,7 @@ void fetch_stop(struct fetch *fetch) {
     pthread_mutex_lock(&fetch->lock);
     fetch->is_stopping = true;
     pthread_mutex_unlock(&fetch->lock);
-    curl_multi_wakeup(fetch->lanes.multi);
+    multi_wake(&fetch->multi);
     pthread_join(fetch->thread, NULL);
     fetch_free(fetch);
 }
@@ -184,7 +181,7 @@ int fetch_configure(struct fetch *fetch, struct provider *const *providers, size
     fetch->n_configured = n_providers;
     fetch->has_configuration = true;
     pthread_mutex_unlock(&fetch->lock);
-    curl_multi_wakeup(fetch->lanes.multi);
+    multi_wake(&fetch->multi);
     for (size_t i = 0; i < n_old; i++)
         provider_unref(old[i]);
     free(old);
@@ -210,7 +207,7 @@ int fetch_ask(struct fetch *fetch, struct provider *provider, const uint8_t key[
         return FETCH_STOPPING;
     }
     if (was_empty) /* otherwise the one that came first has woken the thread */
-        curl_multi_wakeup(fetch->lanes.multi);
+        multi_wake(&fetch->multi);
     return 0;
 }
 

@@ -123,7 +123,7 @@ static void size_pool(struct lanes *lanes) {
     size_t n_connections = 0;
     for (const struct lane *lane = lanes->first; lane != NULL; lane = lane->next)
         n_connections += lane->max_calling + 1;
-    curl_multi_setopt(lanes->multi, CURLMOPT_MAXCONNECTS, (long)n_connections);
+    multi_size_pool(lanes->multi, n_connections);
 }
 
 struct lane *lanes_adopt(struct lanes *lanes, struct provider *provider) {

@@ -12,7 +12,7 @@
 /* What all lanes share. */
 struct lanes {
     struct lane *first;
-    CURLM *multi;
+    struct multi *multi;
     struct cache *cache;
     struct metrics *metrics;
     const struct clock *clock;

@@ -60,7 +60,8 @@ int runtime_new(struct snapshot *snapshot, const struct runtime *previous, struc
     int r = make_tls("authentication", &config->authentication, &snapshot->authentication_tls, metrics,
                      &runtime->authentication_tls, error);
     if (r == 0)
-        r = make_tls("operations", &config->operations, &snapshot->operations_tls, metrics, &runtime->operations_tls, error);
+        r = make_tls("operations", &config->operations, &snapshot->operations_tls, metrics, &runtime->operations_tls,
+                     error);
     if (r == 0)
         r = make_providers(runtime, previous, metrics, error);
     if (r != 0) {
