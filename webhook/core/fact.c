@@ -14,33 +14,49 @@ int fact_key(struct digest *digest, struct text issuer, struct text endpoint, st
     return digest_parts(digest, parts, sizeof(parts) / sizeof(parts[0]), ret_key);
 }
 
+/* Returns the claims as they are to be kept, in room where they are packed, or -ENOMEM. */
+static int pack(struct text claims, struct buffer *room, struct text *ret_kept) {
+    buffer_init(room, claims.n_bytes);
+    if (!packing_is_possible(claims)) {
+        *ret_kept = claims;
+        return 0;
+    }
+    if (buffer_reserve(room, claims.n_bytes) != 0)
+        return -ENOMEM;
+    room->n_bytes = packing_pack(claims, room->data);
+    *ret_kept = buffer_text(room);
+    return 0;
+}
+
+static void copy(char *to, struct text text) {
+    if (text.n_bytes > 0)
+        memcpy(to, text.data, text.n_bytes);
+}
+
 int fact_new(const struct fact_source *source, struct fact **ret_fact) {
     if (source->token.n_bytes > LIMIT_TOKEN_BYTES || source->claims.n_bytes > LIMIT_INTROSPECTION_REPLY_BYTES)
         return -EMSGSIZE;
-    const bool is_packed = packing_is_possible(source->claims);
-    const size_t n_claims_bytes = is_packed ? packing_pack(source->claims, NULL) : source->claims.n_bytes;
-    struct fact *fact = malloc(sizeof(*fact) + source->token.n_bytes + n_claims_bytes);
+    __attribute__((cleanup(buffer_deinit_secret))) struct buffer packed;
+    struct text claims;
+    if (pack(source->claims, &packed, &claims) != 0)
+        return -ENOMEM;
+    struct fact *fact = malloc(sizeof(*fact) + source->token.n_bytes + claims.n_bytes);
     if (fact == NULL)
         return -ENOMEM;
     *fact = (struct fact){
         .answer = (uint8_t)source->answer,
-        .is_packed = is_packed,
+        .is_packed = claims.data != source->claims.data,
         .asked_mono_ms = source->asked_mono_ms,
         .exp_unix_s = source->exp_unix_s,
         .nbf_unix_s = source->nbf_unix_s,
         .iat_unix_s = source->iat_unix_s,
         .n_token_bytes = (uint32_t)source->token.n_bytes,
-        .n_claims_bytes = (uint32_t)n_claims_bytes,
+        .n_claims_bytes = (uint32_t)claims.n_bytes,
     };
     atomic_init(&fact->n_refs, 1);
     memcpy(fact->key, source->key, sizeof(fact->key));
-    if (source->token.n_bytes > 0)
-        memcpy(fact->bytes, source->token.data, source->token.n_bytes);
-    char *claims = fact->bytes + source->token.n_bytes;
-    if (is_packed)
-        packing_pack(source->claims, claims);
-    else
-        memcpy(claims, source->claims.data, source->claims.n_bytes);
+    copy(fact->bytes, source->token);
+    copy(fact->bytes + source->token.n_bytes, claims);
     *ret_fact = fact;
     return 0;
 }

@@ -122,7 +122,9 @@ static int collect_audiences(const struct reading *reading, struct draft *draft)
 
 /* Returns 0, or -ENOMEM. */
 static int fill_draft(const struct reading *reading, struct draft *draft) {
-    struct mapped_user user = {.n_groups = 0};
+    struct mapped_user user; /* 8 kB, of which only the groups that there are get touched */
+    user.username = user.uid = TEXT("");
+    user.n_groups = 0;
     draft->ttl_ms = reading->issuer->ttl_ms;
     draft->reason = rules_check(reading);
     if (draft->reason == REASON_OK)

@@ -83,10 +83,29 @@ static bool begins_with(struct text text, struct text piece) {
     return text.n_bytes > middle && text.data[middle] == piece.data[middle] && text_starts_with(text, piece);
 }
 
+/* Tells most places from the beginning of a piece by two bytes: a quote counts only where it closes a string. */
+static bool may_begin_piece(struct text text) {
+    if (text.n_bytes < 2)
+        return false;
+    const char second = text.data[1];
+    switch (text.data[0]) {
+    case '"':
+        return second == ',' || second == ':' || second == ']';
+    case '{':
+    case ',':
+        return second == '"';
+    case 'o':
+        return second == 'f';
+    case 'u':
+        return second == 'm';
+    default:
+        return false;
+    }
+}
+
 /* The piece that the text begins with, or N_PIECES. */
 static size_t piece_at(struct text text) {
-    const char first = text.data[0];
-    if (first != '"' && first != '{' && first != ',' && first != 'o' && first != 'u')
+    if (!may_begin_piece(text))
         return N_PIECES;
     for (size_t i = 0; i < N_PIECES; i++) {
         if (begins_with(text, pieces[i]))
@@ -99,8 +118,7 @@ size_t packing_pack(struct text text, char *room) {
     size_t n = 0;
     for (size_t i = 0; i < text.n_bytes; n++) {
         const size_t piece = piece_at((struct text){.data = text.data + i, .n_bytes = text.n_bytes - i});
-        if (room != NULL)
-            room[n] = piece < N_PIECES ? (char)code_of(piece) : text.data[i];
+        room[n] = piece < N_PIECES ? (char)code_of(piece) : text.data[i];
         i += piece < N_PIECES ? pieces[piece].n_bytes : 1;
     }
     return n;

@@ -15,8 +15,7 @@
 /* Whether the text has none of the bytes that stand for pieces, so that it can be packed. Any JSON text can. */
 bool packing_is_possible(struct text text);
 
-/* Packs. room: for text.n_bytes bytes, or NULL to learn only the length. Returns the packed length, never more than the
- * text's. */
+/* Packs. room: for text.n_bytes bytes. Returns the packed length, never more than the text's. */
 size_t packing_pack(struct text text, char *room);
 
 /* Unpacks. room: for all of it, or NULL to learn only the length. Returns the length. */

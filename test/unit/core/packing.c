@@ -8,12 +8,11 @@
 /* Packs, unpacks, compares; returns how long the packed form is. */
 static size_t round_trip(struct text text) {
     cr_assert(packing_is_possible(text));
-    const size_t n_packed = packing_pack(text, NULL);
+    char *packed = malloc(text.n_bytes + 1);
+    packed[text.n_bytes] = 'x';
+    const size_t n_packed = packing_pack(text, packed);
     cr_assert_leq(n_packed, text.n_bytes);
-    char *packed = malloc(n_packed + 1);
-    packed[n_packed] = 'x';
-    cr_assert_eq(packing_pack(text, packed), n_packed);
-    cr_assert_eq(packed[n_packed], 'x');
+    cr_assert_eq(packed[text.n_bytes], 'x');
     const struct text packed_text = {.data = packed, .n_bytes = n_packed};
     cr_assert_eq(packing_unpack(packed_text, NULL), text.n_bytes);
     char *again = malloc(text.n_bytes + 1);
