@@ -16,10 +16,11 @@
 static const char usage[] = "kube-introspect lets a Kubernetes API server trust the access tokens of an OAuth2 or\n"
                             "OpenID Connect provider, and stop trusting them when the provider does (RFC 7662).\n"
                             "\n"
-                            "  kube-introspect serve    answer TokenReviews until SIGTERM\n"
-                            "  kube-introspect check    validate a configuration, its certificates and secrets\n"
-                            "  kube-introspect explain  show which identity, or refusal, comes of a provider's reply\n"
-                            "  kube-introspect version  print the version\n"
+                            "  kube-introspect serve        answer TokenReviews until SIGTERM\n"
+                            "  kube-introspect check        validate a configuration, its certificates and secrets\n"
+                            "  kube-introspect explain      show which identity, or refusal, comes of a provider's reply\n"
+                            "  kube-introspect render-rbac  print the role bindings of the group mapping, as YAML\n"
+                            "  kube-introspect version      print the version\n"
                             "\n"
                             "Options of all commands:\n"
                             "  --config FILE    the configuration (default " DEFAULT_CONFIG ")\n"
@@ -35,17 +36,27 @@ static const char usage[] = "kube-introspect lets a Kubernetes API server trust 
                             "  --issuer NAME    whose reply it is, where there are several issuers\n"
                             "  --at SECONDS     the unix time to judge exp, nbf and iat by (default: now)\n"
                             "\n"
+                            "render-rbac:\n"
+                            "  --diff FILE      compare with a cluster's bindings instead, as kubectl get prints them\n"
+                            "                   with -o json (- is standard input): bindings that are missing,\n"
+                            "                   changed or left over, groups bound that no user can be in, and\n"
+                            "                   mapped groups that are bound nowhere\n"
+                            "\n"
                             "serve reloads configuration, certificates and secrets on SIGHUP and when a file changes;\n"
                             "what is wrong then is logged and the configuration before it stays in use. On SIGTERM it\n"
                             "turns not ready, answers what still comes for up to 25 seconds, and ends with status 0.\n"
                             "\n"
                             "Exit status: 0 good; 1 the configuration is bad, or explain's verdict is no; 2 wrong use.\n"
+                            "With --diff: 0 no difference; 1 differences; 2 it could not be told.\n"
                             "\n"
                             "  kube-introspect check --config config.yaml --online\n"
-                            "  curl -s ... | kube-introspect explain --config config.yaml --reply -\n";
+                            "  curl -s ... | kube-introspect explain --config config.yaml --reply -\n"
+                            "  kube-introspect render-rbac --config config.yaml | kubectl apply -f -\n"
+                            "  kubectl get clusterrolebindings,rolebindings -A -o json |\n"
+                            "      kube-introspect render-rbac --config config.yaml --diff -\n";
 
 struct options {
-    const char *config;
+    const char *config, *diff;
     bool online, help, version;
     struct explain_options explain;
 };
@@ -57,20 +68,17 @@ enum {
     OPTION_AUDIENCE,
     OPTION_ISSUER,
     OPTION_AT,
+    OPTION_DIFF,
     OPTION_HELP,
     OPTION_VERSION
 };
 
 static const struct option long_options[] = {
-    {"config", required_argument, NULL, OPTION_CONFIG},
-    {"online", no_argument, NULL, OPTION_ONLINE},
-    {"reply", required_argument, NULL, OPTION_REPLY},
-    {"audience", required_argument, NULL, OPTION_AUDIENCE},
-    {"issuer", required_argument, NULL, OPTION_ISSUER},
-    {"at", required_argument, NULL, OPTION_AT},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {"version", no_argument, NULL, OPTION_VERSION},
-    {NULL, 0, NULL, 0},
+    {"config", required_argument, NULL, OPTION_CONFIG}, {"online", no_argument, NULL, OPTION_ONLINE},
+    {"reply", required_argument, NULL, OPTION_REPLY},   {"audience", required_argument, NULL, OPTION_AUDIENCE},
+    {"issuer", required_argument, NULL, OPTION_ISSUER}, {"at", required_argument, NULL, OPTION_AT},
+    {"diff", required_argument, NULL, OPTION_DIFF},     {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},     {NULL, 0, NULL, 0},
 };
 
 static int misuse(const char *what) {
@@ -107,6 +115,9 @@ static bool read_option(int option, struct options *options) {
         return true;
     case OPTION_AT:
         return read_seconds(optarg, &options->explain.at_unix_s);
+    case OPTION_DIFF:
+        options->diff = optarg;
+        return true;
     case OPTION_HELP:
         options->help = true;
         return true;
@@ -133,6 +144,8 @@ static int run(const char *command, const struct options *options) {
             return misuse("explain needs --reply FILE");
         return command_explain(options->config, &options->explain);
     }
+    if (strcmp(command, "render-rbac") == 0)
+        return command_render_rbac(options->config, options->diff);
     if (strcmp(command, "version") == 0)
         return print_version();
     return misuse("there is no such command");

@@ -29,13 +29,13 @@ def config(run, certificates, provider, request):
 def test_help_names_every_command_and_option():
     done = command("--help")
     assert done.returncode == 0 and done.stderr == ""
-    for word in ("serve", "check", "explain", "version", "--config", "--online", "--reply", "--audience", "--help",
-                 "/etc/kube-introspect/config.yaml", "Exit status"):
+    for word in ("serve", "check", "explain", "render-rbac", "version", "--config", "--online", "--reply", "--audience",
+                 "--diff", "--help", "/etc/kube-introspect/config.yaml", "Exit status"):
         assert word in done.stdout, f"--help does not say {word}"
     assert all(len(line) <= 100 for line in done.stdout.splitlines())
 
 
-@pytest.mark.parametrize("name", ["serve", "check", "explain", "version"])
+@pytest.mark.parametrize("name", ["serve", "check", "explain", "render-rbac", "version"])
 def test_each_command_has_help(name):
     assert command(name, "--help").returncode == 0
 

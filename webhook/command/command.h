@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 enum { EXIT_GOOD = 0, EXIT_BAD = 1, EXIT_USAGE = 2 };
+/* Of a comparison, as of diff(1) and kubectl diff. */
+enum { EXIT_DIFFERENT = 1, EXIT_NO_DIFF = 2 };
 
 /* Serves until SIGTERM or SIGINT. */
 int command_serve(const char *config_path);
@@ -23,3 +25,9 @@ struct explain_options {
 
 /* Prints, rule by rule, what would come of an introspection reply. */
 int command_explain(const char *config_path, const struct explain_options *options);
+
+/*
+ * Prints the bindings that the group mapping asks for; or, where diff_path is not NULL ("-": standard input), how those of
+ * a cluster differ from them, and ends like diff(1).
+ */
+int command_render_rbac(const char *config_path, const char *diff_path);

@@ -106,6 +106,68 @@ enum reason groups_map(const struct reading *reading, struct mapped_user *user) 
     return REASON_CLAIM_TYPE_INVALID;
 }
 
+/* ---- which groups there can be ---- */
+
+static bool has_prefix(const struct issuer_policy *issuer, struct text group) {
+    return issuer->groups_claim.n_bytes > 0 && text_starts_with(group, issuer->groups_prefix) &&
+           !text_starts_with(group, RESERVED);
+}
+
+/* Whether a user in this group, here without its prefix, is refused for it. */
+static bool is_refused(const struct issuer_policy *issuer, struct text name) {
+    for (size_t i = 0; i < issuer->n_user_rules; i++) {
+        if (issuer->user_rules[i].kind == USER_RULE_GROUPS_NOT_PREFIX &&
+            mapping_starts_with(issuer->groups_prefix, name, issuer->user_rules[i].value))
+            return true;
+    }
+    return judge_group(issuer, name) != REASON_OK;
+}
+
+/* A rule whose groups are refused in part leads nobody to the others. */
+static bool leads_to(const struct issuer_policy *issuer, const struct group_rule *rule, struct text name) {
+    if (!text_list_contains(&rule->to, name))
+        return false;
+    for (size_t i = 0; i < rule->to.n_items; i++) {
+        if (is_refused(issuer, rule->to.items[i]))
+            return false;
+    }
+    return true;
+}
+
+enum group_origin groups_origin(const struct issuer_policy *issuer, struct text group) {
+    if (!has_prefix(issuer, group))
+        return GROUP_NEVER;
+    const size_t n_prefix = issuer->groups_prefix.n_bytes;
+    const struct text name = {.data = group.data + n_prefix, .n_bytes = group.n_bytes - n_prefix};
+    bool is_ruled = false, has_rule = false;
+    for (size_t i = 0; i < issuer->n_group_rules; i++) {
+        const struct group_rule *rule = &issuer->group_rules[i];
+        is_ruled = is_ruled || leads_to(issuer, rule, name);
+        has_rule = has_rule || text_equal(rule->group, name);
+    }
+    if (is_ruled)
+        return GROUP_RULED;
+    return has_rule || issuer->drop_unmapped_groups || is_refused(issuer, name) ? GROUP_NEVER : GROUP_KEPT;
+}
+
+enum group_origin groups_origin_in(const struct policy *policy, struct text group) {
+    enum group_origin surest = GROUP_NEVER;
+    for (size_t i = 0; i < policy->n_issuers; i++) {
+        const enum group_origin origin = groups_origin(&policy->issuers[i], group);
+        if (origin > surest)
+            surest = origin;
+    }
+    return surest;
+}
+
+bool groups_within_reach(const struct policy *policy, struct text group) {
+    for (size_t i = 0; i < policy->n_issuers; i++) {
+        if (has_prefix(&policy->issuers[i], group))
+            return true;
+    }
+    return false;
+}
+
 /* ---- tiers ---- */
 
 static bool is_in(const struct reading *reading, const struct mapped_user *user, const struct cache_tier *tier) {

@@ -24,9 +24,16 @@ struct extra_mapping {
     struct text key, claim;
 };
 
+struct role_reference { /* groupMapping.rules[].bind: either a cluster role or a role */
+    struct text cluster_role, role;
+    struct text namespace_name; /* where it holds; empty: in the whole cluster, which a role cannot */
+};
+
 struct group_rule { /* groupMapping.rules: provider group -> Kubernetes groups, before the prefix */
     struct text group;
     struct text_list to;
+    const struct role_reference *bind; /* what RBAC should give to each group in to; no verdict depends on it */
+    size_t n_bind;
 };
 
 struct cache_tier { /* cache.tiers: members of any of these groups, as the provider or the mapping calls them, without

@@ -82,6 +82,14 @@ const char *config_check_name(struct text text) {
     return NULL;
 }
 
+/* A path segment, as the API server wants it of RBAC's names (ValidatePathSegmentName): it becomes part of a URL. */
+const char *config_check_role(struct text text) {
+    if (text_equal(text, TEXT(".")) || text_equal(text, TEXT("..")) || find(text, '/') < text.n_bytes ||
+        find(text, '%') < text.n_bytes)
+        return "no role can be called so: a role's name has neither \"/\" nor \"%\", and is not \".\" or \"..\"";
+    return NULL;
+}
+
 /* ---- URLs ---- */
 
 static bool is_port(struct text text, bool zero_too) {

@@ -12,6 +12,9 @@ const char *config_check_label(struct text text);
 /* A name that may stand in a log line or a file name without quotes: letters, digits, ".", "_", "-". */
 const char *config_check_name(struct text text);
 
+/* The name of a Role or ClusterRole: one segment of a path. */
+const char *config_check_role(struct text text);
+
 /* An issuer identifier: https, no query, no fragment (RFC 8414 section 2), no user. */
 const char *config_check_issuer_url(struct text text);
 

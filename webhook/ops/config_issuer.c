@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "ops/config_bind.h"
 #include "ops/config_checks.h"
 
 #define SETTING(member) offsetof(struct issuer_settings, member)
@@ -230,6 +231,14 @@ static const struct field group_rule[] = {
      .type = &field_text_list,
      .offset = offsetof(struct group_rule, to),
      .required = "list the Kubernetes groups that it becomes, [] for none"},
+    {.name = "bind",
+     .type = &field_mapping_list,
+     .offset = offsetof(struct group_rule, bind),
+     .min = 1,
+     .max = LIMIT_ROLES_PER_RULE,
+     .fields = &config_bind_fields,
+     .item_bytes = sizeof(struct role_reference),
+     .count_offset = offsetof(struct group_rule, n_bind)},
 };
 
 static const struct field group_mapping[] = {
@@ -424,7 +433,9 @@ static int check_group_mapping(struct config_reader *reader, const struct yaml_n
                 return config_refuse(reader, yaml_member(child, "group"),
                                      "rules[%zu] is about this group already: list all its Kubernetes groups there", i);
         }
-        const int r = check_targets(reader, child, &settings->policy);
+        int r = check_targets(reader, child, &settings->policy);
+        if (r == 0)
+            r = config_bind_check(reader, child, &rules[child->index]);
         if (r != 0)
             return r;
     }
@@ -538,6 +549,8 @@ static int warn_of_mapping(struct config_reader *reader, const struct yaml_node 
     if (r == 0 && policy->drop_unmapped_groups && policy->n_group_rules == 0)
         r = config_warn(reader, yaml_member(issuer_node, "groupMapping"),
                         "unmapped is Drop and there are no rules: users of this issuer lose all groups");
+    if (r == 0)
+        r = config_bind_warn(reader, yaml_member(yaml_member(issuer_node, "groupMapping"), "rules"), policy);
     return r;
 }
 

@@ -101,7 +101,7 @@ static bool is_within_depth(struct text bytes, unsigned max_depth) {
     return true;
 }
 
-static int load(struct text bytes, json_t **ret_root) {
+static int load(struct text bytes, json_t **ret_root, json_error_t *error) {
     struct parse parse;
     ring_init(&parse.ring);
     if (setjmp(parse.out_of_memory) != 0) {
@@ -110,7 +110,7 @@ static int load(struct text bytes, json_t **ret_root) {
         return -ENOMEM;
     }
     parse_under_way = &parse;
-    json_t *const root = json_loadb(bytes.data, bytes.n_bytes, JSON_REJECT_DUPLICATES, NULL);
+    json_t *const root = json_loadb(bytes.data, bytes.n_bytes, JSON_REJECT_DUPLICATES, error);
     parse_under_way = NULL;
     ring_remove(&parse.ring);
     if (root == NULL)
@@ -119,14 +119,18 @@ static int load(struct text bytes, json_t **ret_root) {
     return 0;
 }
 
-int json_object_load(struct text bytes, unsigned max_depth, json_t **ret_object) {
+int json_object_load_at(struct text bytes, unsigned max_depth, json_t **ret_object, unsigned *ret_line) {
+    json_error_t error = {.line = 0};
+    *ret_line = 0;
     if (bytes.n_bytes == 0 || !is_within_depth(bytes, max_depth))
         return JSON_MALFORMED;
     /* jansson loses a zero byte that stands behind a number, and so accepts what is no JSON. */
     if (memchr(bytes.data, '\0', bytes.n_bytes) != NULL)
         return JSON_MALFORMED;
     json_t *root;
-    const int result = load(bytes, &root);
+    const int result = load(bytes, &root, &error);
+    if (result == JSON_MALFORMED && error.line > 0)
+        *ret_line = (unsigned)error.line;
     if (result != 0)
         return result;
     if (!json_is_object(root)) {
@@ -135,4 +139,9 @@ int json_object_load(struct text bytes, unsigned max_depth, json_t **ret_object)
     }
     *ret_object = root;
     return 0;
+}
+
+int json_object_load(struct text bytes, unsigned max_depth, json_t **ret_object) {
+    unsigned line;
+    return json_object_load_at(bytes, max_depth, ret_object, &line);
 }

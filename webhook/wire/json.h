@@ -21,3 +21,6 @@ enum { JSON_MALFORMED = 1 };
  * Returns 0, JSON_MALFORMED, or -ENOMEM. Any thread.
  */
 int json_object_load(struct text bytes, unsigned max_depth, json_t **ret_object);
+
+/* The same, for what a person passed on. ret_line, always written: the line of what is malformed; 0: none is to blame. */
+int json_object_load_at(struct text bytes, unsigned max_depth, json_t **ret_object, unsigned *ret_line);

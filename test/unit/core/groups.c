@@ -165,3 +165,111 @@ Test(groups, the_first_tier_with_one_of_its_groups_gives_the_ttl) {
         identity_unref(identity);
     }
 }
+
+/* ---- which groups there can be ---- */
+
+static struct text of_admins[] = {TEXT("cluster-admins"), TEXT("on-call")};
+static struct text of_sre[] = {TEXT("on-call"), TEXT("sre")};
+static const struct group_rule origin_rules[] = {
+    {.group = TEXT("platform-admins"), .to = {.items = of_admins, .n_items = 2}},
+    {.group = TEXT("sre"), .to = {.items = of_sre, .n_items = 2}},
+    {.group = TEXT("nobody"), .to = {.n_items = 0}},
+};
+
+static void use_origin_rules(void) {
+    issuer.group_rules = origin_rules;
+    issuer.n_group_rules = sizeof(origin_rules) / sizeof(origin_rules[0]);
+}
+
+Test(groups, a_group_comes_of_a_rule_or_of_the_provider_or_from_nowhere) {
+    static const struct {
+        const char *group;
+        enum group_origin kept, dropped;
+    } cases[] = {
+        {"corp:cluster-admins", GROUP_RULED, GROUP_RULED},
+        {"corp:on-call", GROUP_RULED, GROUP_RULED},
+        {"corp:sre", GROUP_RULED, GROUP_RULED},
+        /* has a rule, and so another name */
+        {"corp:platform-admins", GROUP_NEVER, GROUP_NEVER},
+        {"corp:nobody", GROUP_NEVER, GROUP_NEVER},
+        {"corp:x", GROUP_KEPT, GROUP_NEVER},
+        {"corp:corp:x", GROUP_KEPT, GROUP_NEVER},
+        /* what no user can have */
+        {"corp:", GROUP_NEVER, GROUP_NEVER},
+        {"corp:a\nb", GROUP_NEVER, GROUP_NEVER},
+        {"cluster-admins", GROUP_NEVER, GROUP_NEVER},
+        {"corp", GROUP_NEVER, GROUP_NEVER},
+        {"other:on-call", GROUP_NEVER, GROUP_NEVER},
+        {"system:masters", GROUP_NEVER, GROUP_NEVER},
+        {"", GROUP_NEVER, GROUP_NEVER},
+    };
+    use_origin_rules();
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        issuer.drop_unmapped_groups = false;
+        cr_expect_eq(groups_origin(&issuer, text_of(cases[i].group)), cases[i].kept, "%s", cases[i].group);
+        issuer.drop_unmapped_groups = true;
+        cr_expect_eq(groups_origin(&issuer, text_of(cases[i].group)), cases[i].dropped, "%s", cases[i].group);
+    }
+}
+
+Test(groups, groups_longer_than_a_user_may_have_come_from_nowhere) {
+    char name[LIMIT_GROUP_BYTES + 1];
+    memset(name, 'x', sizeof(name));
+    memcpy(name, "corp:", 5);
+    cr_expect_eq(groups_origin(&issuer, (struct text){.data = name, .n_bytes = LIMIT_GROUP_BYTES}), GROUP_KEPT);
+    cr_expect_eq(groups_origin(&issuer, (struct text){.data = name, .n_bytes = LIMIT_GROUP_BYTES + 1}), GROUP_NEVER);
+}
+
+/* What groups_origin() foretells is what logins lead to, for each of these and whichever way the issuer is set. */
+Test(groups, the_origin_of_a_group_agrees_with_the_logins) {
+    static const char *const names[] = {"platform-admins", "cluster-admins", "on-call", "sre",    "nobody", "x",
+                                        "system:masters",  "masters",        "em:x",    "corp:x", "admins", "syst"};
+    static const char *const prefixes[] = {"corp:", "", "syst", "corp:a"};
+    static const struct user_rule user_rules[] = {{.kind = USER_RULE_GROUPS_NOT_PREFIX, .value = TEXT("corp:on-")},
+                                                  {.kind = USER_RULE_USERNAME_NOT_PREFIX, .value = TEXT("corp:x")}};
+    const size_t n_names = sizeof(names) / sizeof(names[0]);
+    size_t n_reached = 0;
+    use_origin_rules();
+    for (size_t setting = 0; setting < 4 * 2 * 3; setting++) {
+        issuer.groups_prefix = text_of(prefixes[setting % 4]);
+        issuer.drop_unmapped_groups = setting / 4 % 2 == 1;
+        issuer.user_rules = user_rules;
+        issuer.n_user_rules = setting / 8 == 0 ? 0 : 2;
+        issuer.groups_claim = setting / 8 == 2 ? TEXT("") : TEXT("groups");
+        for (size_t i = 0; i < n_names; i++) {
+            char group[64], quoted[80];
+            snprintf(group, sizeof(group), "%s%s", prefixes[setting % 4], names[i]);
+            snprintf(quoted, sizeof(quoted), "\"%s\"", group);
+            bool is_reached = false;
+            for (size_t j = 0; j < n_names && !is_reached; j++) {
+                char reply[256];
+                snprintf(reply, sizeof(reply), "{\"active\":true," ALICE ",\"groups\":[\"%s\"]}", names[j]);
+                is_reached = strstr(outcome(text_of(reply)), quoted) != NULL;
+            }
+            const bool is_foretold = groups_origin(&issuer, text_of(group)) != GROUP_NEVER;
+            cr_expect_eq(is_foretold, is_reached, "%s, setting %zu: foretold %d", group, setting, is_foretold);
+            n_reached += is_reached;
+        }
+    }
+    cr_expect_gt(n_reached, 40);
+}
+
+Test(groups, the_surest_origin_of_all_issuers_counts) {
+    struct issuer_policy issuers[2] = {fixture_issuer(), fixture_issuer()};
+    issuers[0].drop_unmapped_groups = true;
+    issuers[1].groups_prefix = TEXT("corp:b:");
+    issuers[1].group_rules = origin_rules;
+    issuers[1].n_group_rules = 1;
+    const struct policy policy = {.issuers = issuers, .n_issuers = 2};
+    cr_expect_eq(groups_origin_in(&policy, TEXT("corp:x")), GROUP_NEVER);
+    cr_expect_eq(groups_origin_in(&policy, TEXT("corp:b:x")), GROUP_KEPT);
+    cr_expect_eq(groups_origin_in(&policy, TEXT("corp:b:on-call")), GROUP_RULED);
+    cr_expect(groups_within_reach(&policy, TEXT("corp:x")));
+    cr_expect_not(groups_within_reach(&policy, TEXT("other:x")));
+    cr_expect_not(groups_within_reach(&policy, TEXT("system:masters")));
+    issuers[1].groups_prefix = TEXT("");
+    cr_expect(groups_within_reach(&policy, TEXT("other:x")));
+    cr_expect_not(groups_within_reach(&policy, TEXT("system:masters")));
+    issuers[1].groups_claim = TEXT(""); /* an issuer without groups has no prefix of them either */
+    cr_expect_not(groups_within_reach(&policy, TEXT("other:x")));
+}

@@ -183,3 +183,19 @@ Test(config_checks, address) {
     };
     RUN(check_address, cases);
 }
+
+Test(config_checks, role) {
+    static const struct check_case cases[] = {
+        {"view", NULL},
+        {"system:node", NULL},
+        {"Odd role \xc3\xbc", NULL},
+        {"...", NULL},
+        {".a", NULL},
+        {"a:b@c#d", NULL},
+        {".", "no role can be called"},
+        {"..", "no role can"},
+        {"a/b", "neither \"/\""},
+        {"a%2fb", "\"%\""},
+    };
+    RUN(config_check_role, cases);
+}
