@@ -16,8 +16,7 @@ def test_a_record_says_who_was_let_in_why_and_how_long_it_took(provider, start):
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record["time"])
     assert record["cluster"] == "test-1" and record["issuer"] == "corp" and record["caller"] == "kube-apiserver"
     assert (record["verdict"], record["reason"], record["cache"]) == ("allow", "ok", "miss")
-    assert record["user"] == {"username": "corp:alice", "uid": "u-9", "groups": ["corp:a"]} | {
-        name: value for name, value in record["user"].items() if name == "extra"}
+    assert record["user"] == {"username": "corp:alice", "uid": "u-9", "groups": ["corp:a"]}
     assert re.fullmatch(r"[0-9a-f]{32}", record["credential"])
     assert record["requestID"]
     assert 0 < record["providerMicroseconds"] <= record["durationMicroseconds"]
@@ -41,6 +40,17 @@ def test_records_of_one_token_share_a_credential_and_no_two_a_request_id(provide
     records = webhook.wait_audit(3)
     assert records[0]["credential"] == records[1]["credential"] != records[2]["credential"]
     assert len({record["requestID"] for record in records}) == 3
+
+
+def test_the_user_carries_the_credential_of_the_record_behind_what_claims_gave(provider, start):
+    mapped = {"claimMappings": {"extra": [{"key": "example.com/tenant", "claim": "tenant"}]}}
+    webhook = start(provider, mapped)
+    caller = webhook.caller()
+    for claims, extra in (({}, {}), ({"tenant": "blue"}, {"example.com/tenant": ["blue"]})):
+        token = provider.issue(**claims)
+        for _ in range(2):  # from the provider, and from the cache
+            answer, record = webhook.reason_of(lambda: caller.review(token))
+            assert answer.user["extra"] == {**extra, "kube-introspect.io/credential": [record["credential"]]}
 
 
 def test_the_credential_of_a_token_is_another_one_in_another_process(provider, start):

@@ -11,10 +11,10 @@ from lib.reasons import read as reasons
 
 def test_an_active_token_is_allowed_with_its_user(shared):
     token = shared.provider.issue(sub="u-77", preferred_username="alice", groups=["developers", "on-call"])
-    answer = shared.caller.review(token)
+    answer, record = shared.webhook.reason_of(lambda: shared.caller.review(token))
     assert answer.verdict == "allow"
     assert answer.user == {"username": "corp:alice", "uid": "u-77", "groups": ["corp:developers", "corp:on-call"],
-                           **{name: answer.user[name] for name in ("extra",) if name in answer.user}}
+                           "extra": {"kube-introspect.io/credential": [record["credential"]]}}
 
 
 def test_an_inactive_token_is_a_definite_no_without_an_error(shared):

@@ -10,6 +10,8 @@
 #include "core/reason.h"
 
 #define DECISION_NO_ISSUER SIZE_MAX
+/* So much of a decision's key names the credential: in the audit log, and in the user's extra. */
+#define DECISION_CREDENTIAL_BYTES 16
 
 enum cache_outcome {
     CACHE_OUTCOME_NONE,     /* not looked up: triage had the answer */

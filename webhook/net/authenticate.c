@@ -6,6 +6,8 @@
 #include "net/request.h"
 #include "wire/token_review.h"
 
+#define CREDENTIAL_KEY TEXT("kube-introspect.io/credential")
+
 struct handler {
     h2o_handler_t super;
     struct loop *loop;
@@ -91,11 +93,24 @@ static int write_audit(const struct login *login, int64_t duration_us) {
 
 static void encode(struct login *login, struct buffer *buffer) {
     const struct decision *decision = &login->decision;
+    const bool is_allowed = decision->verdict == VERDICT_ALLOW;
+    char memory[2 * DECISION_CREDENTIAL_BYTES + 1];
+    struct buffer credential;
+    buffer_init_fixed(&credential, memory, sizeof(memory));
+    buffer_append_hex(&credential, decision->key, DECISION_CREDENTIAL_BYTES);
+    /* What the API server writes into its own audit log is found again in ours. */
+    const struct review_extra extra[] = {{.key = CREDENTIAL_KEY, .value = buffer_text(&credential)}};
+    const struct token_review_answer answer = {
+        .version = login->review.version,
+        .user = user_of(login),
+        .extra = extra,
+        .n_extra = decision->has_key ? sizeof(extra) / sizeof(extra[0]) : 0,
+        .audiences = decision->audiences,
+        .n_audiences = is_allowed && decision->has_audiences ? decision->n_audiences : 0,
+        .error = decision->verdict == VERDICT_UNAVAILABLE ? text_of(reason_sentence(decision->reason)) : TEXT(""),
+    };
     buffer_clear(buffer);
-    token_review_encode(login->review.version, user_of(login), decision->audiences,
-                        decision->verdict == VERDICT_ALLOW && decision->has_audiences ? decision->n_audiences : 0,
-                        decision->verdict == VERDICT_UNAVAILABLE ? text_of(reason_sentence(decision->reason)) : TEXT(""),
-                        buffer);
+    token_review_encode(&answer, buffer);
 }
 
 /* The connection ends when the process does, and when the configuration that accepted its caller is no more: a CA or name

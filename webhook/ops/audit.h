@@ -2,7 +2,8 @@
  * The audit log: one JSON line for each decision, written by a thread of its own. docs/audit.md describes the fields.
  *
  * Never a token, a part of one, a secret, or what a provider said in an error: the record has no field for them. The
- * credential's digest is keyed with the process's secret: it joins the lines of one token and is worthless elsewhere.
+ * credential's digest is keyed with the process's secret: it joins the lines of one token, and those of the API server's
+ * own log, and is worthless elsewhere.
  */
 #pragma once
 
@@ -32,7 +33,7 @@ struct audit_record {
     enum reason reason;
     enum cache_outcome cache;
     struct text user;      /* JSON of status.user, or empty */
-    const uint8_t *digest; /* DIGEST_BYTES, or NULL; its first 16 bytes are written in hex */
+    const uint8_t *digest; /* DIGEST_BYTES, or NULL; its first DECISION_CREDENTIAL_BYTES in hex */
     int64_t provider_us;   /* how long the provider took; -1: was not asked */
     int64_t duration_us;   /* of the whole review */
     uint32_t generation;

@@ -62,7 +62,7 @@ static void append_before_user(struct buffer *line, const struct audit_record *r
 static void append_after_user(struct buffer *line, const struct audit_record *record) {
     if (record->digest != NULL) {
         buffer_append(line, TEXT(",\"credential\":\""));
-        buffer_append_hex(line, record->digest, 16);
+        buffer_append_hex(line, record->digest, DECISION_CREDENTIAL_BYTES);
         buffer_append_char(line, '"');
     }
     buffer_append(line, TEXT(",\"cache\":\""));

@@ -160,36 +160,72 @@ int token_review_decode(char *body, size_t n_bytes, struct token_review *ret_rev
     return 0;
 }
 
-static void encode_user(struct text user, const struct text *audiences, size_t n_audiences, struct buffer *buffer) {
-    buffer_append(buffer, TEXT("true,\"user\":"));
-    buffer_append(buffer, user);
-    if (n_audiences == 0)
-        return;
-    buffer_append(buffer, TEXT(",\"audiences\":["));
-    for (size_t i = 0; i < n_audiences; i++) {
+/* ---- the answer ---- */
+
+static void append_extra(const struct review_extra *extra, size_t n_extra, struct buffer *buffer) {
+    for (size_t i = 0; i < n_extra; i++) {
         if (i > 0)
             buffer_append_char(buffer, ',');
-        buffer_append_json_string(buffer, audiences[i]);
+        buffer_append_json_string(buffer, extra[i].key);
+        buffer_append(buffer, TEXT(":["));
+        buffer_append_json_string(buffer, extra[i].value);
+        buffer_append_char(buffer, ']');
+    }
+}
+
+/* Of all that a user is made of, only extra is an object: two braces in a row at the end are its end and the user's. */
+static bool has_extra(struct text user) {
+    return user.n_bytes >= 2 && user.data[user.n_bytes - 2] == '}';
+}
+
+/* The user's JSON is kept for as long as its token and serves many answers: what differs from answer to answer is put in
+   here, and costs no memory there. */
+static void append_user(const struct token_review_answer *answer, struct buffer *buffer) {
+    const struct text user = answer->user;
+    if (answer->n_extra == 0) {
+        buffer_append(buffer, user);
+        return;
+    }
+    const size_t n_closing = has_extra(user) ? 2 : 1;
+    buffer_append(buffer, (struct text){.data = user.data, .n_bytes = user.n_bytes - n_closing});
+    buffer_append(buffer, n_closing == 2 ? TEXT(",") : TEXT(",\"extra\":{"));
+    append_extra(answer->extra, answer->n_extra, buffer);
+    buffer_append(buffer, TEXT("}}"));
+}
+
+static void append_audiences(const struct token_review_answer *answer, struct buffer *buffer) {
+    if (answer->n_audiences == 0)
+        return;
+    buffer_append(buffer, TEXT(",\"audiences\":["));
+    for (size_t i = 0; i < answer->n_audiences; i++) {
+        if (i > 0)
+            buffer_append_char(buffer, ',');
+        buffer_append_json_string(buffer, answer->audiences[i]);
     }
     buffer_append_char(buffer, ']');
 }
 
-void token_review_encode(enum review_version version, struct text user, const struct text *audiences, size_t n_audiences,
-                         struct text error, struct buffer *buffer) {
+static void append_refusal(struct text error, struct buffer *buffer) {
+    buffer_append(buffer, TEXT("false"));
+    if (error.n_bytes == 0)
+        return;
+    buffer_append(buffer, TEXT(",\"error\":"));
+    buffer_append_json_string(buffer, error);
+}
+
+void token_review_encode(const struct token_review_answer *answer, struct buffer *buffer) {
     buffer_append(buffer,
-                  version == REVIEW_VERSION_V1
+                  answer->version == REVIEW_VERSION_V1
                       ? TEXT("{\"kind\":\"TokenReview\",\"apiVersion\":\"authentication.k8s.io/v1\",\"metadata\":{},"
                              "\"status\":{\"authenticated\":")
                       : TEXT("{\"kind\":\"TokenReview\",\"apiVersion\":\"authentication.k8s.io/v1beta1\",\"metadata\":{},"
                              "\"status\":{\"authenticated\":"));
-    if (user.n_bytes != 0) {
-        encode_user(user, audiences, n_audiences, buffer);
+    if (answer->user.n_bytes != 0) {
+        buffer_append(buffer, TEXT("true,\"user\":"));
+        append_user(answer, buffer);
+        append_audiences(answer, buffer);
     } else {
-        buffer_append(buffer, TEXT("false"));
-        if (error.n_bytes != 0) {
-            buffer_append(buffer, TEXT(",\"error\":"));
-            buffer_append_json_string(buffer, error);
-        }
+        append_refusal(answer->error, buffer);
     }
     buffer_append(buffer, TEXT("}}"));
 }

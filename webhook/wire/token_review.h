@@ -40,13 +40,30 @@ enum token_review_error {
  */
 int token_review_decode(char *body, size_t n_bytes, struct token_review *ret_review, struct error *error);
 
+/* A member that is put behind those of status.user.extra, with a single value. */
+struct review_extra {
+    struct text key, value;
+};
+
 /*
- * Appends the answer. Exactly one of three forms:
+ * An answer, in exactly one of three forms. All borrowed.
  *
- *   authenticated  user is the complete JSON of status.user; audiences may be empty: then the member is left out, which
- *                  means "valid for the API server's own audiences"
+ *   authenticated  user is the JSON of status.user: an object that is not empty, whose extra is its last member or absent,
+ *                  and never empty. extra is written behind what it has there: what belongs to this answer, and not to
+ *                  the user. audiences may be empty: then the member is left out, which means "valid for the API server's
+ *                  own audiences"
  *   refused        user empty, error empty: a definite no, which the API server caches
  *   unavailable    user empty, error one generic sentence: not cached by the API server
  */
-void token_review_encode(enum review_version version, struct text user, const struct text *audiences, size_t n_audiences,
-                         struct text error, struct buffer *buffer);
+struct token_review_answer {
+    enum review_version version;
+    struct text user;
+    const struct review_extra *extra;
+    size_t n_extra;
+    const struct text *audiences;
+    size_t n_audiences;
+    struct text error;
+};
+
+/* Appends the answer's JSON. */
+void token_review_encode(const struct token_review_answer *answer, struct buffer *buffer);

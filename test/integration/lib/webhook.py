@@ -121,6 +121,12 @@ class Webhook:
                 time.sleep(0.005)
         return False
 
+    def restart(self):
+        """After stop() or kill(): the same configuration at the same ports."""
+        self._spawn()
+        assert self._is_up(), f"the webhook did not start again; {self._tail()}"
+        return self
+
     # ---- what it is asked
 
     def operations(self, path, method="GET"):

@@ -326,7 +326,14 @@ Test(token_review, answers_in_three_forms_and_in_the_version_asked) {
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct buffer buffer;
         buffer_init(&buffer, 4096);
-        token_review_encode(rows[i].version, rows[i].user, rows[i].audiences, rows[i].n_audiences, rows[i].error, &buffer);
+        const struct token_review_answer given = {
+            .version = rows[i].version,
+            .user = rows[i].user,
+            .audiences = rows[i].audiences,
+            .n_audiences = rows[i].n_audiences,
+            .error = rows[i].error,
+        };
+        token_review_encode(&given, &buffer);
         cr_expect_eq(buffer.error, 0);
         cr_expect(text_equal(buffer_text(&buffer), text_of(rows[i].answer)), "row %zu: %.*s", i, (int)buffer.n_bytes,
                   buffer.data);
@@ -337,14 +344,61 @@ Test(token_review, answers_in_three_forms_and_in_the_version_asked) {
     }
 }
 
+#define USER(json) ANSWER("v1", "{\"authenticated\":true,\"user\":" json "}")
+
+Test(token_review, puts_what_belongs_to_the_answer_behind_the_users_extra) {
+    static const struct review_extra extra[] = {
+        {TEXT("kube-introspect.io/credential"), TEXT("00ff")},
+        {TEXT("kube-introspect.io/handle"), TEXT("a\"b")},
+    };
+#define ONE "\"kube-introspect.io/credential\":[\"00ff\"]"
+#define BOTH ONE ",\"kube-introspect.io/handle\":[\"a\\\"b\"]"
+    static const struct {
+        struct text user;
+        size_t n_extra;
+        const char *answer;
+    } rows[] = {
+        {TEXT("{\"username\":\"a\"}"), 0, USER("{\"username\":\"a\"}")},
+        {TEXT("{\"username\":\"a\"}"), 1, USER("{\"username\":\"a\",\"extra\":{" ONE "}}")},
+        {TEXT("{\"username\":\"a\"}"), 2, USER("{\"username\":\"a\",\"extra\":{" BOTH "}}")},
+        {TEXT("{\"username\":\"a}}\"}"), 1, USER("{\"username\":\"a}}\",\"extra\":{" ONE "}}")},
+        {TEXT("{\"username\":\"a\",\"groups\":[\"b}\"]}"), 1,
+         USER("{\"username\":\"a\",\"groups\":[\"b}\"],\"extra\":{" ONE "}}")},
+        {TEXT("{\"username\":\"a\",\"extra\":{\"c.d/e\":[\"}\"]}}"), 0,
+         USER("{\"username\":\"a\",\"extra\":{\"c.d/e\":[\"}\"]}}")},
+        {TEXT("{\"username\":\"a\",\"extra\":{\"c.d/e\":[\"}\"]}}"), 1,
+         USER("{\"username\":\"a\",\"extra\":{\"c.d/e\":[\"}\"]," ONE "}}")},
+        {TEXT("{\"username\":\"a\",\"extra\":{\"c.d/e\":[]}}"), 2,
+         USER("{\"username\":\"a\",\"extra\":{\"c.d/e\":[]," BOTH "}}")},
+        {TEXT(""), 1, ANSWER("v1", "{\"authenticated\":false}")},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct buffer buffer;
+        buffer_init(&buffer, 4096);
+        const struct token_review_answer answer = {.user = rows[i].user, .extra = extra, .n_extra = rows[i].n_extra};
+        token_review_encode(&answer, &buffer);
+        cr_expect(text_equal(buffer_text(&buffer), text_of(rows[i].answer)), "row %zu: %.*s", i, (int)buffer.n_bytes,
+                  buffer.data);
+        buffer_deinit(&buffer);
+    }
+}
+
 Test(token_review, marks_the_buffer_when_memory_runs_out_at_any_allocation) {
-    const struct text audience = TEXT("https://kubernetes.default.svc"), user = TEXT("{\"username\":\"alice\"}");
+    const struct text audience = TEXT("https://kubernetes.default.svc");
+    const struct review_extra extra = {TEXT("example.com/a"), TEXT("1")};
+    const struct token_review_answer answer = {
+        .user = TEXT("{\"username\":\"alice\"}"),
+        .extra = &extra,
+        .n_extra = 1,
+        .audiences = &audience,
+        .n_audiences = 1,
+    };
     bool has_succeeded = false;
     for (size_t n = 1; !has_succeeded; n++) {
         struct buffer buffer;
         buffer_init(&buffer, 4096);
         memory_fail_at(n);
-        token_review_encode(REVIEW_VERSION_V1, user, &audience, 1, TEXT(""), &buffer);
+        token_review_encode(&answer, &buffer);
         has_succeeded = !memory_has_failed();
         memory_fail_at(0);
         cr_expect_eq(buffer.error, has_succeeded ? 0 : -ENOMEM, "allocation %zu", n);
