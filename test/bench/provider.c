@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <h2o.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -84,6 +85,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "provider PORT CERT KEY DELAY_MS\n");
         return 2;
     }
+    signal(SIGPIPE, SIG_IGN); /* a caller that goes must not take it along */
     const int port = (int)strtol(argv[1], NULL, 10);
     delay_ms = (int)strtol(argv[4], NULL, 10);
     n_reply = (size_t)snprintf(

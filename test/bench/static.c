@@ -13,7 +13,8 @@ void __wrap_authenticate_register(struct loop *loop, h2o_pathconf_t *path);
 /* What /authenticate answers to the benchmark's tokens. */
 static const char reply[] =
     "{\"kind\":\"TokenReview\",\"apiVersion\":\"authentication.k8s.io/v1\",\"metadata\":{},\"status\":{\"authenticated\":true,"
-    "\"user\":{\"username\":\"demo:alice\",\"uid\":\"user-2bd806c97f0e00af\",\"groups\":[\"demo:developers\",\"demo:team-a\"]}}}";
+    "\"user\":{\"username\":\"demo:alice\",\"uid\":\"user-2bd806c97f0e00af\",\"groups\":[\"demo:developers\",\"demo:team-a\"],"
+    "\"extra\":{\"kube-introspect.io/credential\":[\"00112233445566778899aabbccddeeff\"]}}}}";
 
 static int on_request(h2o_handler_t *self, h2o_req_t *req) {
     (void)self;

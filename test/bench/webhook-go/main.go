@@ -130,8 +130,8 @@ func main() {
 	handler := &webhook{
 		client: &http.Client{Transport: &http.Transport{
 			TLSClientConfig:     &tls.Config{RootCAs: pool(*ca)},
-			MaxIdleConnsPerHost: 64, MaxConnsPerHost: 64,
-		}},
+			MaxIdleConnsPerHost: 256, MaxConnsPerHost: 256,
+		}, Timeout: 5 * time.Second}, // as ours has one: without it a provider that hangs would hang every login
 		endpoint: *endpoint, id: *id, secret: strings.TrimSpace(string(secret)), ttl: *ttl,
 		introspected: map[[sha256.Size]byte]entry{},
 	}
