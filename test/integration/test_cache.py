@@ -99,7 +99,7 @@ def test_a_refusal_by_our_own_rules_is_no_fact_and_follows_the_rules(provider, s
 
 
 def test_a_flood_of_garbage_tokens_does_not_evict_a_good_one(provider, start):
-    webhook = start(provider, changes={"cache": {"maxEntries": 64, "maxNegativeEntries": 64}})
+    webhook = start(provider, {"cache": {"ttl": "5m"}}, changes={"cache": {"maxEntries": 64, "maxNegativeEntries": 64}})
     caller, good = webhook.caller(), provider.issue()
     assert caller.review(good).verdict == "allow"
     for _ in range(400):

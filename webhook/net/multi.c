@@ -1,6 +1,7 @@
 #include "net/multi.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -168,12 +169,14 @@ CURL *multi_ended(struct multi *multi, CURLcode *ret_code) {
 
 /* ---- a turn ---- */
 
-static void run_timers(struct multi *multi) {
+/* Returns whether any was due. */
+static bool run_timers(struct multi *multi) {
     if (multi->due_us > clock_mono_us())
-        return;
+        return false;
     multi->due_us = INT64_MAX;
     int n_running;
     curl_multi_socket_action(multi->curl, CURL_SOCKET_TIMEOUT, 0, &n_running);
+    return true;
 }
 
 static void run_socket(struct multi *multi, int fd, unsigned events) {
@@ -202,8 +205,10 @@ static int wait_of(const struct multi *multi, int64_t wait_ms) {
 
 void multi_turn(struct multi *multi, int64_t wait_ms) {
     struct epoll_event events[64];
-    run_timers(multi); /* what was added just now begins here */
-    const int n = epoll_wait(multi->epoll, events, sizeof(events) / sizeof(events[0]), wait_of(multi, wait_ms));
+    /* What was added just now begins here, and may have ended already: its reply can be there before the wait would begin.
+     */
+    const int wait = run_timers(multi) ? 0 : wait_of(multi, wait_ms);
+    const int n = epoll_wait(multi->epoll, events, sizeof(events) / sizeof(events[0]), wait);
     for (int i = 0; i < n; i++) {
         if (events[i].data.fd != multi->bell)
             run_socket(multi, events[i].data.fd, events[i].events);

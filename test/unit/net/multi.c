@@ -167,6 +167,18 @@ Test(multi, descriptors_above_the_table_are_watched_as_well) {
     world_deinit(&world);
 }
 
+/* Seen: a reply that was there as soon as the request was sent lay until something else ended the wait. */
+Test(multi, a_transfer_that_ends_as_it_begins_is_not_waited_for) {
+    struct world world;
+    world_init(&world);
+    curl_easy_setopt(world.easy, CURLOPT_PROTOCOLS_STR, "https");
+    curl_easy_setopt(world.easy, CURLOPT_URL, "ftp://localhost/");
+    const int64_t begun_us = clock_mono_us();
+    cr_assert_eq(exchange(&world), CURLE_UNSUPPORTED_PROTOCOL);
+    cr_assert_lt(clock_mono_us() - begun_us, (int64_t)LONG_MS * 1000 / 2);
+    world_deinit(&world);
+}
+
 static void *ring(void *context) {
     multi_wake(context);
     return NULL;
