@@ -106,15 +106,25 @@ integration: $(BUILD)/kube-introspect ## run integration tests: the real binary,
 	KUBE_INTROSPECT_BINARY=$(abspath $<) $(PYTEST) test/integration $(if $(TEST),-k '$(TEST)')
 
 .PHONY: e2e
-e2e: $(BUILD)/kube-introspect ## run end-to-end tests: the real binary and a real OpenID provider (CLUSTER=1: and a real kube-apiserver)
-	KUBE_INTROSPECT_BINARY=$(abspath $<) $(PYTEST) test/e2e $(if $(CLUSTER),,--ignore=test/e2e/cluster) $(if $(TEST),-k '$(TEST)')
+e2e: $(BUILD)/kube-introspect ## run end-to-end tests: the real binary, a real OpenID provider, a real kube-apiserver (one: make e2e TEST=name)
+	KUBE_INTROSPECT_BINARY=$(abspath $<) $(PYTEST) test/e2e --ignore=test/e2e/kind $(if $(TEST),-k '$(TEST)')
+.PHONY: e2e-provider
+e2e-provider: $(BUILD)/kube-introspect ## the part of them that needs no Kubernetes, in a minute
+	KUBE_INTROSPECT_BINARY=$(abspath $<) $(PYTEST) test/e2e --ignore=test/e2e/cluster --ignore=test/e2e/kind $(if $(TEST),-k '$(TEST)')
+.PHONY: revocation-times
+revocation-times: $(BUILD)/kube-introspect ## measure the table of docs/revocation.md through kubectl, in three minutes
+	KUBE_INTROSPECT_SLOW=1 KUBE_INTROSPECT_BINARY=$(abspath $<) $(PYTEST) test/e2e/cluster -k test_the_times_of_the_documentation
+
+.PHONY: e2e-kind
+e2e-kind: $(BUILD)/kube-introspect ## run end-to-end tests in a kind cluster of our own (KIND_NODE_IMAGE=name, KEEP=1: leave it up)
+	@BUILD=$(BUILD) KEEP=$(KEEP) TEST='$(TEST)' hack/e2e-kind.sh
 
 .PHONY: check
 check: unit integration ## run unit and integration tests
 
 .PHONY: test
 test: ## install what tests need, then run all that CI runs
-	@hack/install.sh build test run lint
+	@hack/install.sh build test run lint go
 	@hack/test.sh
 
 ASAN := OPTIMIZE='-O1 -fno-omit-frame-pointer' SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all'
@@ -152,10 +162,21 @@ lint: ## shellcheck and yamllint
 format: ## format the C sources
 	clang-format-14 -i $(wildcard webhook/*.c webhook/*/*.[ch] test/lib/*.[ch] test/unit/*/*.c test/fuzz/*.c)
 
+##@ Ship it
+.PHONY: image
+image: ## build the image with docker, podman or buildah, from a registry's debian:bookworm
+	@hack/image.sh
+.PHONY: image-offline
+image-offline: $(BUILD)/kube-introspect ## make the same image of Debian packages, without a registry: build/kube-introspect-image.tar, build/sbom.spdx.json
+	@BUILD=$(BUILD) hack/image-offline.sh
+.PHONY: image-test
+image-test: image-offline ## make that image, and check it and the list of what is in it
+	BUILD=$(BUILD) $(PYTEST) test/image
+
 ##@ Try it
 .PHONY: run
-run: ## build, start a real OpenID provider and the webhook on loopback, log in, revoke (ONCE=1: then end)
-	@ONCE=$(ONCE) hack/run.sh
+run: ## build, start a real OpenID provider and the webhook on loopback, log in, revoke (CLUSTER=1: kube-apiserver too; ONCE=1: then end)
+	@ONCE=$(ONCE) CLUSTER=$(CLUSTER) hack/run.sh
 
 ##@ Help
 .PHONY: help

@@ -3,6 +3,7 @@
 # revoked at the provider and refused. Then it stays up to be played with, until Ctrl-C.
 #   hack/run.sh
 #   ONCE=1 hack/run.sh     ends after the demonstration; the exit status says whether it went as it should
+#   CLUSTER=1 hack/run.sh  brings up etcd and a kube-apiserver as well, and kubectl logs in (the first time they are built)
 #   BUILD=DIR              the build folder, default build
 #
 # Everything lies in one temporary folder, which is removed at the end. If a step fails, its log is kept in BUILD/run/.
@@ -18,7 +19,7 @@ is_running() { kill -0 -- "-$steps" 2>/dev/null; }
 
 # A process group of its own, so that Ctrl-C is for this script alone, and one signal reaches all that the steps started.
 start_steps() {
-    DEMO=$DEMO BUILD=${BUILD:-build} ONCE=${ONCE:-} setsid setpriv --pdeathsig TERM hack/lib/demonstration.sh </dev/null &
+    DEMO=$DEMO BUILD=${BUILD:-build} ONCE=${ONCE:-} CLUSTER=${CLUSTER:-} setsid setpriv --pdeathsig TERM hack/lib/demonstration.sh </dev/null &
     steps=$!
 }
 
@@ -50,7 +51,7 @@ stop() { # STATUS
 }
 
 # In the foreground: it may ask for a password, and half an installation would be worse than a late end.
-hack/install.sh build run
+hack/install.sh build run ${CLUSTER:+go}
 DEMO=$(mktemp -d "${TMPDIR:-/tmp}/kube-introspect.XXXXXX")
 trap clean_up EXIT
 trap 'stop 130' INT

@@ -1,11 +1,13 @@
 #!/bin/bash
-# The steps of the demonstration, and what they say. hack/run.sh starts this in the folder DEMO, with BUILD and ONCE set, and
-# ends all that it leaves running.
+# The steps of the demonstration, and what they say. hack/run.sh starts this in the folder DEMO, with BUILD, ONCE and CLUSTER set,
+# and ends all that it leaves running.
 # shellcheck disable=SC2317  # functions that wait_until calls look unused
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 # shellcheck source=hack/lib/demo.sh
 . hack/lib/demo.sh
+# shellcheck source=hack/lib/cluster.sh
+. hack/lib/cluster.sh
 
 TTL_SECONDS=1
 START_SECONDS=15
@@ -222,6 +224,11 @@ write_env() {
 DEMO='$DEMO' PROVIDER='$PROVIDER' WEBHOOK='$WEBHOOK' OPERATIONS='$OPERATIONS'
 . '$PWD/hack/lib/demo.sh'
 EOF
+    if [ -z "$CLUSTER" ]; then return; fi
+    cat >>"$DEMO/env" <<EOF
+export KUBECONFIG='$DEMO/kubeconfig' KUBECACHEDIR='$DEMO/cluster/kubectl-cache'
+PATH='$KUBERNETES':\$PATH
+EOF
 }
 
 say_what_next() {
@@ -257,20 +264,26 @@ end_webhook() {
 }
 
 stay_up() {
-    wait -n "$provider" "$webhook" || true
+    local all=("$provider" "$webhook")
+    if [ -n "$CLUSTER" ]; then all+=("$etcd" "$api_server"); fi
+    wait -n "${all[@]}" || true
+    if [ -n "$CLUSTER" ] && is_over "$etcd"; then fail 'etcd has ended:' etcd.log; fi
+    if [ -n "$CLUSTER" ] && is_over "$api_server"; then fail 'kube-apiserver has ended:' kube-apiserver.log; fi
     if kill -0 "$webhook" 2>/dev/null; then fail 'The provider has ended:' provider.log; fi
     fail 'The webhook has ended:' webhook.log
 }
 
 prepare
+if [ -n "$CLUSTER" ]; then prepare_cluster; fi
 start_provider
 start_webhook
+if [ -n "$CLUSTER" ]; then start_cluster; fi
 write_env
-demonstrate
+if [ -n "$CLUSTER" ]; then demonstrate_cluster; else demonstrate; fi
 touch "$DEMO/demonstrated"
 if [ -n "$ONCE" ]; then
     end_webhook
     exit 0
 fi
-say_what_next
+if [ -n "$CLUSTER" ]; then say_what_next_in_cluster; else say_what_next; fi
 stay_up

@@ -1,4 +1,4 @@
-// A demo OpenID provider on loopback: hack/provider/start.sh says how to start it, README.md what it offers.
+// A demo OpenID provider, on loopback unless told otherwise: hack/provider/start.sh says how to start it, README.md what it offers.
 import './compat.mjs';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
@@ -13,6 +13,7 @@ const { values: options } = parseArgs({
   options: {
     modules: { type: 'string' }, // the folder that holds node_modules
     certs: { type: 'string' }, // provider.crt, provider.key, provider-ca.crt, as certs/make.sh makes them
+    address: { type: 'string', default: '127.0.0.1' },
     port: { type: 'string', default: process.env.PORT ?? '0' },
     'token-ttl': { type: 'string', default: '600' }, // seconds
     'exit-with-parent': { type: 'boolean', default: false },
@@ -35,7 +36,7 @@ function listen() {
   });
   return new Promise((done, fail) => {
     server.once('error', fail);
-    server.listen(Number(options.port), '127.0.0.1', () => done(server));
+    server.listen(Number(options.port), options.address, () => done(server));
   });
 }
 
@@ -51,6 +52,6 @@ if (options['exit-with-parent']) exitWithParent();
 // The port first: it is part of the issuer's URL, which the provider needs to know.
 const server = await listen();
 const { port } = server.address();
-const issuer = `https://localhost:${port}`;
+const issuer = `https://${options.address === '127.0.0.1' ? 'localhost' : options.address}:${port}`;
 server.on('request', createProvider(library, issuer, { tokenTtl: Number(options['token-ttl']) }).callback());
 console.log(JSON.stringify({ issuer, port, pid: process.pid }));

@@ -1,5 +1,5 @@
 // The provider's configuration: oidc-provider with our accounts, clients and resources, a password grant for scripts, a login
-// page for the code and device flows, and PUT /demo/groups/USER.
+// page for the code and device flows, PUT /demo/groups/USER and PUT /demo/secret/CLIENT.
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 
 import { accountOf, accountOfSubject, claimsOf, passwordFits } from './accounts.mjs';
@@ -146,7 +146,7 @@ function parseGroups(text) {
 // What an administrator of the provider would do in its console: PUT /demo/groups/USER with a JSON array.
 function addGroupsControl(provider) {
   provider.use(async (ctx, next) => {
-    const account = accountOf(/^\/demo\/groups\/(\w+)$/.exec(ctx.path)?.[1]);
+    const account = accountOf(/^\/demo\/groups\/([\w-]+)$/.exec(ctx.path)?.[1]);
     if (!account || ctx.method !== 'PUT') return next();
     const groups = parseGroups(await bodyOf(ctx));
     if (!groups) ctx.throw(400, 'the body must be a JSON array of group names');
@@ -156,11 +156,26 @@ function addGroupsControl(provider) {
   });
 }
 
+// The client's secret from now on, as the body has it; the one before is good for nothing at once.
+function addSecretControl(provider) {
+  provider.use(async (ctx, next) => {
+    const id = /^\/demo\/secret\/([\w-]+)$/.exec(ctx.path)?.[1];
+    const client = id && ctx.method === 'PUT' && (await provider.Client.find(id));
+    if (!client?.clientSecret) return next();
+    const secret = await bodyOf(ctx);
+    if (!/^[\x21-\x7e]{8,128}$/.test(secret)) ctx.throw(400, 'the body must be the secret: 8 to 128 printable characters');
+    client.clientSecret = secret;
+    ctx.body = { client: id };
+    return undefined;
+  });
+}
+
 export function createProvider(library, issuer, { tokenTtl }) {
   const provider = new library.Provider(issuer, settings(library, tokenTtl));
   addPasswordGrant(provider, library);
   addLoginPage(provider);
   addGroupsControl(provider);
+  addSecretControl(provider);
   provider.on('server_error', (_ctx, error) => console.error(error.stack));
   for (const event of ['introspection.error', 'grant.error', 'revocation.error', 'authorization.error']) {
     provider.on(event, (_ctx, error) => console.error(`${event}: ${error.error_description ?? error.message}`));

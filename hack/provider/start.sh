@@ -1,9 +1,10 @@
 #!/bin/bash
 # Starts the demo OpenID provider on loopback, in the foreground.
-#   hack/provider/start.sh --certs DIR [--port N] [--token-ttl SECONDS] [--exit-with-parent]
+#   hack/provider/start.sh --certs DIR [--address A] [--port N] [--token-ttl SECONDS] [--exit-with-parent]
 #   hack/provider/start.sh --install-only
 #
 # --certs             a folder that certs/make.sh has filled
+# --address           default 127.0.0.1; its certificate must have another one as a name
 # --port              default 0: any free one
 # --exit-with-parent  ends when its standard input is closed
 # --install-only      fetches the packages and starts nothing

@@ -42,8 +42,10 @@ def pytest_runtest_logreport(report):
 
 
 def pytest_collection_modifyitems(items):
-    """The search for secrets comes last, when all others have written what they write."""
-    items.sort(key=lambda item: item.path.name == "test_nothing_secret.py")
+    """Those of the cluster come first, since some begin there what takes minutes and see its end when all else is done. The
+    search for secrets comes last, when all others have written what they write."""
+    items.sort(key=lambda item: (item.path.name == "test_nothing_secret.py", item.get_closest_marker("long") is not None,
+                                 item.path.parent.name != "cluster"))
 
 
 @pytest.fixture(scope="session")

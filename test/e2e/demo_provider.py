@@ -31,6 +31,8 @@ class Client:
         self.id, self.method, self.secret = id, method, secret and sentinel.remember(secret)
 
 
+CROWD = [f"user-{number:03d}" for number in range(200)]
+
 BASIC = Client("kube-introspect", "client_secret_basic", "Vd3kPz7mQx1sTb9w")
 POST = Client("kube-introspect-post", "client_secret_post", "Hn5cRy2fLg8uWj4e")
 TLS = Client("kube-introspect-tls", "tls_client_auth")
@@ -82,6 +84,8 @@ class Response:
 class DemoProvider:
     """hack/provider/start.sh, running."""
 
+    host = "localhost"
+
     def __init__(self, folder, certificates, token_ttl=600):
         self.folder, self.certificates, self.token_ttl = folder, certificates, token_ttl
         self.log = folder / "provider.log"
@@ -129,7 +133,7 @@ class DemoProvider:
         if basic:
             pair = ":".join(quote_plus(part) for part in basic)
             headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
-        connection = http.client.HTTPSConnection("localhost", self.port, context=context, timeout=15 * wait.SLOWNESS)
+        connection = http.client.HTTPSConnection(self.host, self.port, context=context, timeout=15 * wait.SLOWNESS)
         try:
             connection.request(method, target, body, headers)
             response = connection.getresponse()
@@ -196,6 +200,9 @@ class DemoProvider:
 
     def set_groups(self, user, groups):
         self.request("PUT", f"/demo/groups/{user}", body=json.dumps(groups)).json()
+
+    def set_secret(self, client, secret):
+        self.request("PUT", f"/demo/secret/{client.id}", body=secret).json()
 
     def revoke(self, token):
         response = self.request("POST", "/token/revocation", {"token": token}, basic=KUBECTL)

@@ -2,7 +2,7 @@
 
 import subprocess
 
-from demo_provider import BASIC, ELSEWHERE, JWT
+from demo_provider import BASIC, CROWD, ELSEWHERE, JWT, Client
 from lib import paths, wait
 
 
@@ -31,6 +31,21 @@ def test_a_wrong_secret_or_password_is_refused(provider):
     assert provider.request("POST", "/token/introspection", {"token": "t"}, basic=(BASIC.id, "wrong")).status == 401
     wrong = {"grant_type": "password", "username": "alice", "password": "bob"}
     assert provider.request("POST", "/token", wrong, basic=("kubectl", "kubectl-secret")).status == 400
+
+
+def test_a_secret_that_was_changed_is_good_at_once_and_the_old_one_for_nothing(own_provider):
+    provider, tomorrow = own_provider(), Client(BASIC.id, BASIC.method, "Jx6-a-secret-of-tomorrow-3Vk")
+    token = provider.password()
+    provider.set_secret(tomorrow, tomorrow.secret)
+    answers = [provider.request("POST", "/token/introspection", {"token": token}, basic=(client.id, client.secret))
+               for client in (BASIC, tomorrow)]
+    assert [answer.status for answer in answers] == [401, 200] and answers[1].json()["active"] is True
+
+
+def test_it_has_a_crowd_of_different_people(provider):
+    people = [provider.introspect(provider.password(user)) for user in (CROWD[0], CROWD[-1])]
+    assert [person["preferred_username"] for person in people] == [CROWD[0], CROWD[-1]]
+    assert people[0]["sub"] != people[1]["sub"] and all("developers" in person["groups"] for person in people)
 
 
 def test_it_ends_with_its_parent(own_provider):

@@ -1,21 +1,33 @@
 #include "base/base64.h"
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+#define LETTERS_AND_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+static void append_group(const unsigned char *in, size_t n, const char *alphabet, bool is_padded, struct buffer *buffer) {
+    const uint32_t group = (uint32_t)in[0] << 16 | (n > 1 ? (uint32_t)in[1] << 8 : 0) | (n > 2 ? in[2] : 0);
+    buffer_append_char(buffer, alphabet[group >> 18]);
+    buffer_append_char(buffer, alphabet[group >> 12 & 63]);
+    if (n > 1 || is_padded)
+        buffer_append_char(buffer, n > 1 ? alphabet[group >> 6 & 63] : '=');
+    if (n > 2 || is_padded)
+        buffer_append_char(buffer, n > 2 ? alphabet[group & 63] : '=');
+}
+
+static void encode(struct text bytes, const char *alphabet, bool is_padded, struct buffer *buffer) {
+    const unsigned char *in = (const unsigned char *)bytes.data;
+    for (size_t i = 0; i < bytes.n_bytes; i += 3)
+        append_group(in + i, bytes.n_bytes - i, alphabet, is_padded, buffer);
+}
 
 void base64_encode(struct text bytes, struct buffer *buffer) {
     const size_t n_groups = bytes.n_bytes / 3 + (bytes.n_bytes % 3 != 0);
     /* All at once: growing on the way would leave copies of a secret behind. */
     if (buffer_reserve(buffer, n_groups > SIZE_MAX / 4 ? SIZE_MAX : n_groups * 4) != 0)
         return;
-    const unsigned char *in = (const unsigned char *)bytes.data;
-    for (size_t i = 0; i < bytes.n_bytes; i += 3) {
-        const size_t n = bytes.n_bytes - i;
-        const uint32_t group = (uint32_t)in[i] << 16 | (n > 1 ? (uint32_t)in[i + 1] << 8 : 0) | (n > 2 ? in[i + 2] : 0);
-        buffer_append_char(buffer, alphabet[group >> 18]);
-        buffer_append_char(buffer, alphabet[group >> 12 & 63]);
-        buffer_append_char(buffer, n > 1 ? alphabet[group >> 6 & 63] : '=');
-        buffer_append_char(buffer, n > 2 ? alphabet[group & 63] : '=');
-    }
+    encode(bytes, LETTERS_AND_DIGITS "+/", true, buffer);
+}
+
+void base64url_encode(struct text bytes, struct buffer *buffer) {
+    encode(bytes, LETTERS_AND_DIGITS "-_", false, buffer);
 }
 
 /* The six bits of a character of the URL-safe alphabet, or -1. */

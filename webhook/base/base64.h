@@ -8,6 +8,9 @@
 /* Appends the base64 form of the bytes, padded. */
 void base64_encode(struct text bytes, struct buffer *buffer);
 
+/* Appends the base64url form of the bytes, without padding. */
+void base64url_encode(struct text bytes, struct buffer *buffer);
+
 /*
  * Decodes base64url without padding, strictly: no white space, no padding, no other alphabet, unused bits zero.
  *

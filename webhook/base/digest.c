@@ -24,13 +24,13 @@ int digest_secret(uint8_t ret_secret[DIGEST_BYTES]) {
     return 0;
 }
 
-static EVP_MAC_CTX *keyed_context(const uint8_t secret[DIGEST_BYTES]) {
+static EVP_MAC_CTX *keyed_context(struct text secret) {
     EVP_MAC *mac = EVP_MAC_fetch(NULL, OSSL_MAC_NAME_HMAC, NULL);
     EVP_MAC_CTX *context = EVP_MAC_CTX_new(mac); /* holds mac by itself; NULL for NULL */
     EVP_MAC_free(mac);
     char name[] = OSSL_DIGEST_NAME_SHA2_256;
     const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0), OSSL_PARAM_END};
-    if (context != NULL && EVP_MAC_init(context, secret, DIGEST_BYTES, parameters) == 1)
+    if (context != NULL && EVP_MAC_init(context, (const unsigned char *)secret.data, secret.n_bytes, parameters) == 1)
         return context;
     EVP_MAC_CTX_free(context);
     return NULL;
@@ -40,7 +40,7 @@ int digest_new(const uint8_t secret[DIGEST_BYTES], struct digest **ret_digest) {
     struct digest *digest = malloc(sizeof(*digest));
     if (digest == NULL)
         return -ENOMEM;
-    digest->context = keyed_context(secret);
+    digest->context = keyed_context((struct text){.data = (const char *)secret, .n_bytes = DIGEST_BYTES});
     if (digest->context == NULL) {
         free(digest);
         return -EIO;
@@ -111,6 +111,16 @@ int digest_parts(struct digest *digest, const struct text *parts, size_t n_parts
         return -EIO;
     memcpy(ret_digest, result, sizeof(result));
     return 0;
+}
+
+int digest_derive(struct text secret, struct text purpose, uint8_t ret_secret[DIGEST_BYTES]) {
+    /* OpenSSL takes a key that is not there for "as before", which there is not. */
+    struct digest digest = {.context = keyed_context(secret.n_bytes == 0 ? TEXT("") : secret)};
+    if (digest.context == NULL)
+        return -EIO;
+    const int r = digest_parts(&digest, &purpose, 1, ret_secret);
+    EVP_MAC_CTX_free(digest.context);
+    return r;
 }
 
 int digest_sha256(struct text bytes, uint8_t ret_digest[DIGEST_BYTES]) {

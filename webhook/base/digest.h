@@ -12,6 +12,17 @@
 /* The process's secret: 32 random bytes, the same for all threads. Returns 0 or -EIO (no randomness). */
 int digest_secret(uint8_t ret_secret[DIGEST_BYTES]);
 
+/*
+ * A secret for one purpose out of another secret: the HMAC of the purpose under it. Those of two purposes have nothing to
+ * do with each other, nor does any of them tell the secret.
+ *
+ * secret   of any length; what it lacks in randomness, no derivation can add
+ * purpose  a constant text, different for each use
+ *
+ * Returns 0, or -EIO.
+ */
+int digest_derive(struct text secret, struct text purpose, uint8_t ret_secret[DIGEST_BYTES]);
+
 /* A keyed context. One thread at a time. */
 struct digest;
 

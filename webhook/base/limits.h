@@ -56,6 +56,18 @@
 /* The user object as a whole, as it stands in an answer. */
 #define LIMIT_IDENTITY_BYTES ((size_t)192 * 1024)
 
+/* ---- handles ---- */
+
+/* A handle of today has 117 bytes, until the year 2286. */
+#define LIMIT_HANDLE_BYTES ((size_t)128)
+/* Lines of handle.keyFile: a new one, the one before, and two that other replicas may still sign with. Each costs an HMAC
+   where a handle is not in order. */
+#define LIMIT_HANDLE_KEYS 4
+/* The least bytes of such a line: 32 characters of hexadecimal digits are 128 bits. */
+#define LIMIT_HANDLE_KEY_BYTES ((size_t)32)
+/* How far the clock of the replica that issued a handle may be ahead. */
+#define LIMIT_HANDLE_AHEAD_S 60
+
 /* ---- asking a provider ---- */
 
 /* Tokens waiting for a free place among the calls under way, per issuer. At 500 calls a second that is 8 s of work. */

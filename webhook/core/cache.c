@@ -254,12 +254,13 @@ void cache_resize(struct cache *cache, const struct cache_limits *limits) {
 
 /* ---- use ---- */
 
-int cache_lookup(struct cache *cache, const uint8_t key[DIGEST_BYTES], struct text token, struct fact **ret_fact,
-                 struct identity **ret_identity) {
+/* token: NULL where the key alone is enough. */
+static int look_up(struct cache *cache, const uint8_t key[DIGEST_BYTES], const struct text *token, struct fact **ret_fact,
+                   struct identity **ret_identity) {
     struct shard *shard = shard_of(cache, key);
     pthread_mutex_lock(&shard->lock);
     struct fact *fact = find(shard, key);
-    if (fact == NULL || !secret_equal(fact_token(fact), token)) {
+    if (fact == NULL || (token != NULL && !secret_equal(fact_token(fact), *token))) {
         pthread_mutex_unlock(&shard->lock);
         return CACHE_MISS;
     }
@@ -273,6 +274,16 @@ int cache_lookup(struct cache *cache, const uint8_t key[DIGEST_BYTES], struct te
     if (ret_identity != NULL)
         *ret_identity = identity;
     return 0;
+}
+
+int cache_lookup(struct cache *cache, const uint8_t key[DIGEST_BYTES], struct text token, struct fact **ret_fact,
+                 struct identity **ret_identity) {
+    return look_up(cache, key, &token, ret_fact, ret_identity);
+}
+
+int cache_find(struct cache *cache, const uint8_t key[DIGEST_BYTES], struct fact **ret_fact,
+               struct identity **ret_identity) {
+    return look_up(cache, key, NULL, ret_fact, ret_identity);
 }
 
 void cache_insert(struct cache *cache, struct fact *fact) {

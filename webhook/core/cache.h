@@ -48,6 +48,13 @@ int cache_lookup(struct cache *cache, const uint8_t key[DIGEST_BYTES], struct te
                  struct identity **ret_identity);
 
 /*
+ * The same for whoever has a key and no token: a key that a handle has proved to be ours. Not for a key that a caller could
+ * have chosen.
+ */
+int cache_find(struct cache *cache, const uint8_t key[DIGEST_BYTES], struct fact **ret_fact,
+               struct identity **ret_identity);
+
+/*
  * Takes a fact in (its own reference is taken), in place of any older one of the same key: one that was asked before the
  * one that is there is not taken. Evicts for room in its own partition only. Any thread.
  */

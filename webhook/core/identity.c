@@ -6,18 +6,27 @@
 #include "core/explanation.h"
 #include "core/footprint.h"
 #include "core/groups.h"
+#include "wire/scan_string.h"
 
 /* ---- the user's JSON ---- */
 
+/* How they begin, with the quote of their value: identity_names() finds them by it again. */
+#define USERNAME_MEMBER TEXT("{\"username\":\"")
+#define UID_MEMBER TEXT(",\"uid\":\"")
+
+static struct text without_quote(struct text member) {
+    return (struct text){.data = member.data, .n_bytes = member.n_bytes - 1};
+}
+
 static void append_username(const struct issuer_policy *issuer, const struct mapped_user *user, struct buffer *buffer) {
-    buffer_append(buffer, TEXT("{\"username\":"));
+    buffer_append(buffer, without_quote(USERNAME_MEMBER));
     mapping_append_name(issuer->username_prefix, user->username, buffer);
 }
 
 static void append_uid(const struct mapped_user *user, struct buffer *buffer) {
     if (user->uid.n_bytes == 0)
         return;
-    buffer_append(buffer, TEXT(",\"uid\":"));
+    buffer_append(buffer, without_quote(UID_MEMBER));
     buffer_append_json_string(buffer, user->uid);
 }
 
@@ -207,6 +216,29 @@ void identity_unref(struct identity *identity) {
 
 struct text identity_user(const struct identity *identity) {
     return (struct text){.data = identity->bytes, .n_bytes = identity->n_user_bytes};
+}
+
+/* A string that encode_user() wrote, from behind its quote. Returns what is behind the closing one. */
+static const char *read_name(const char *at, const char *end, char *room, struct text *ret_name) {
+    struct scan_string string;
+    if (!scan_string_read(&at, end, &string))
+        return end;
+    *ret_name = string.raw;
+    if (string.has_escapes)
+        *ret_name = (struct text){.data = room, .n_bytes = scan_string_unescape(string, room)};
+    return at;
+}
+
+void identity_names(const struct identity *identity, struct identity_names *ret_names) {
+    ret_names->username = ret_names->uid = TEXT("");
+    const struct text user = identity_user(identity);
+    if (user.n_bytes == 0)
+        return;
+    const char *const end = user.data + user.n_bytes;
+    const char *const at = read_name(user.data + USERNAME_MEMBER.n_bytes, end, ret_names->room, &ret_names->username);
+    const struct text rest = {.data = at, .n_bytes = (size_t)(end - at)};
+    if (text_starts_with(rest, UID_MEMBER))
+        read_name(at + UID_MEMBER.n_bytes, end, ret_names->room + LIMIT_USERNAME_BYTES, &ret_names->uid);
 }
 
 size_t identity_audiences(const struct identity *identity, struct text *ret_audiences, size_t max) {

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/limits.h"
 #include "core/fact.h"
 #include "core/policy.h"
 #include "core/reason.h"
@@ -48,6 +49,16 @@ struct identity *identity_ref(struct identity *identity);
 void identity_unref(struct identity *identity);
 
 struct text identity_user(const struct identity *identity);
+
+/* Not to be copied: the texts may lie in room. */
+struct identity_names {
+    struct text username, uid; /* username with its prefix; uid empty where there is none */
+    char room[LIMIT_USERNAME_BYTES + LIMIT_UID_BYTES];
+};
+
+/* The user's names without JSON's escapes; borrowed from the identity and from ret_names. Both are empty where the identity
+   is a refusal. */
+void identity_names(const struct identity *identity, struct identity_names *ret_names);
 
 /* The token's audiences that are among the issuer's, as many as fit into max. Returns how many. Borrowed. */
 size_t identity_audiences(const struct identity *identity, struct text *ret_audiences, size_t max);

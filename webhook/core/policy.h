@@ -76,10 +76,19 @@ struct issuer_policy {
     size_t n_group_rules;
 };
 
+struct handle_policy {          /* handle, and admission.withoutHandle */
+    bool is_on;                 /* handle is configured; nothing below is looked at otherwise */
+    int64_t max_age_s;          /* maxAge */
+    int64_t recheck_after_ms;   /* recheckAfter; monotonic, like a fact's age */
+    bool refuse_unknown_fact;   /* unknownFact: Refuse */
+    bool refuse_without_handle; /* withoutHandle: Refuse */
+};
+
 struct policy {
     uint32_t generation; /* of the configuration; 1 is the first */
     struct text cluster;
     struct text_list api_audiences; /* the API server's own; empty: not told */
     const struct issuer_policy *issuers;
     size_t n_issuers;
+    struct handle_policy handle;
 };

@@ -53,6 +53,27 @@ enum verdict { VERDICT_ALLOW, VERDICT_DENY, VERDICT_UNAVAILABLE };
     X(EXTRA_INVALID, "extra_invalid", DENY, "A claim for extra has too many or too long values.")                          \
     X(USER_RULE, "user_rule", DENY, "A userValidationRule does not hold.")                                                 \
     X(IDENTITY_TOO_LARGE, "identity_too_large", DENY, "The identity as a whole is larger than the limit.")                 \
+    /* a handle that came back with a later request */                                                                     \
+    X(NOT_OURS, "not_ours", ALLOW, "The user is none of ours and shows no handle: nothing was checked.")                   \
+    X(HANDLE_OFF, "handle_off", ALLOW, "No handle is configured: nothing was checked.")                                    \
+    X(PASSED_WITHOUT_HANDLE, "passed_without_handle", ALLOW,                                                               \
+      "The user is ours, but shows no handle, and withoutHandle is Allow.")                                                \
+    X(PASSED_WITHOUT_FACT, "passed_without_fact", ALLOW,                                                                   \
+      "The handle is good, but its token is not known here, and unknownFact is Allow.")                                    \
+    X(FACT_UNKNOWN, "fact_unknown", DENY,                                                                                  \
+      "The handle is good, but its token is not known here, and unknownFact is Refuse.")                                   \
+    X(HANDLE_ABSENT, "handle_absent", DENY,                                                                                \
+      "The user is ours, but shows no handle: impersonated, or signed in elsewhere.")                                      \
+    X(HANDLE_DOUBLED, "handle_doubled", DENY, "The user shows more than one handle.")                                      \
+    X(HANDLE_MALFORMED, "handle_malformed", DENY, "What the user shows is no handle.")                                     \
+    X(HANDLE_ALTERED, "handle_altered", DENY, "The handle was altered, or signed with a key that is not in keyFile.")      \
+    X(HANDLE_OTHER_USER, "handle_other_user", DENY,                                                                        \
+      "The handle, or the token it stands for, belongs to another user name.")                                             \
+    X(HANDLE_OTHER_UID, "handle_other_uid", DENY, "The handle belongs to another uid.")                                    \
+    X(HANDLE_OTHER_CLUSTER, "handle_other_cluster", DENY, "The handle belongs to another cluster.")                        \
+    X(HANDLE_TOO_OLD, "handle_too_old", DENY, "The handle is older than maxAge.")                                          \
+    X(HANDLE_FROM_FUTURE, "handle_from_future", DENY,                                                                      \
+      "The handle was issued in the future: compare the clocks of the replicas.")                                          \
     /* nobody could say */                                                                                                 \
     X(CLAIM_TYPE_INVALID, "claim_type_invalid", UNAVAILABLE, "A mapped claim has a type that cannot be mapped.")           \
     X(PROVIDER_UNREACHABLE, "provider_unreachable", UNAVAILABLE, "The provider cannot be reached.")                        \

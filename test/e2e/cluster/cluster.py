@@ -2,15 +2,17 @@
 
 import json
 
-from control_plane import ControlPlane
+from control_plane import CACHE, ControlPlane
 from demo_provider import BASIC
 from kubectl import Kubectl
-from lib import sentinel
+from lib import sentinel, wait
 from lib.configuration import merged
 from lib.webhook import Webhook
 from login import API_SERVER, issuer_for
 
 REVIEWS, CALLS = "kube_introspect_reviews_total", "kube_introspect_introspection_calls_total"
+# The key of extra that joins the API server's audit log with ours.
+CREDENTIAL = "kube-introspect.io/credential"
 # The outer cache of kube-apiserver, which no flag changes.
 OUTER_SECONDS = 10
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps?limit=1"
@@ -30,19 +32,21 @@ DEVELOPERS = (
 
 
 class Cluster:
-    def __init__(self, folder, programs, etcd, certificates, cluster_certificates, provider, issuer=None, changes=None, flags=None):
+    def __init__(self, folder, programs, etcd, certificates, cluster_certificates, provider, issuer=None, changes=None, flags=None,
+                 issuers=()):
         """issuer   laid over issuer_for(provider)
+        issuers  further ones
         changes  laid over the webhook's configuration
         flags    laid over those of manifests/apiserver/kubeadm.yaml; answers are remembered for a second if they do not say"""
         self.provider, self.control_plane = provider, None
-        self.webhook = Webhook(folder / "webhook", certificates, [issuer_for(provider, merged(ISSUER, issuer or {}))],
+        self.webhook = Webhook(folder / "webhook", certificates, [issuer_for(provider, merged(ISSUER, issuer or {})), *issuers],
                                {"apiAudiences": [API_SERVER], **(changes or {})},
                                lambda its_folder: its_folder.write("secrets/client-secret", BASIC.secret + "\n"))
         try:
             self.webhook.wait_ready()
             self.control_plane = ControlPlane(
                 folder / "api-server", programs, etcd, certificates, cluster_certificates,
-                f"https://localhost:{self.webhook.port}", {"authentication-token-webhook-cache-ttl": "1s", **(flags or {})})
+                f"https://localhost:{self.webhook.port}", {CACHE: "1s", **(flags or {})})
             self.kubectl = Kubectl(self.control_plane, folder)
             self.kubectl.apply(*DEVELOPERS)
         except BaseException:
@@ -80,13 +84,14 @@ class Cluster:
         lines = path.read_text().split("\n")[:-1] if path.exists() else []
         return [json.loads(line) for line in lines]
 
-    # ---- what is done to it
+    def wait_events(self, n, before, **fields):
+        """Until n events after the first `before` have these fields; gives them."""
 
-    def restart_webhook(self):
-        """After webhook.stop(): the same configuration at the same ports."""
-        self.webhook._spawn()
-        assert self.webhook._is_up(), f"the webhook did not start again; log {self.webhook.log}"
-        self.webhook.wait_ready()
+        def find():
+            found = [event for event in self.events()[before:] if all(event.get(k) == v for k, v in fields.items())]
+            return found if len(found) >= n else None
+
+        return wait.until(find, lambda: f"{n} events with {fields} in {self.control_plane.audit_log()}")
 
     # ---- the end
 

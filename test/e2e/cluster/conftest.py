@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from cluster import Cluster
-from control_plane import ClusterCertificates, Etcd
+from cluster import OUTER_SECONDS, Cluster
+from control_plane import CACHE, DEFAULT_CACHE_SECONDS, ClusterCertificates, Etcd
 from lib import paths
+from login import TTL_SECONDS
+from revocations import Revocations, by_http
 
 _numbers = itertools.count(1)
 _measured, _folders = [], []
@@ -17,6 +19,7 @@ _measured, _folders = [], []
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes minutes; runs where KUBE_INTROSPECT_SLOW is set")
+    config.addinivalue_line("markers", "long: takes minutes; begins with the session and is waited for at its end")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -56,6 +59,22 @@ def cluster(folder, programs, etcd, certificates, cluster_certificates, provider
     made = Cluster(folder / "cluster", programs, etcd, certificates, cluster_certificates, provider)
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="session")
+def long_revocations(folder, programs, etcd, certificates, cluster_certificates, provider):
+    """Users of an API server that has its default cache of two minutes. They work while other tests run."""
+    made = Cluster(folder / "two-minutes", programs, etcd, certificates, cluster_certificates, provider, flags={CACHE: None})
+    yield Revocations(made, by_http, TTL_SECONDS + DEFAULT_CACHE_SECONDS + OUTER_SECONDS, DEFAULT_CACHE_SECONDS / 10)
+    made.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def begun(request):
+    """What takes minutes is under way before the first test runs."""
+    for item in request.session.items:
+        if item.get_closest_marker("long"):
+            request.getfixturevalue("long_revocations")
 
 
 @pytest.fixture

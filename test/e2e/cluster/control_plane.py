@@ -11,6 +11,8 @@ from processes import Process
 
 MANIFESTS = paths.ROOT / "manifests" / "apiserver"
 START_SECONDS = 60
+# Its memory of what webhooks said, and for how many seconds that is by default.
+CACHE, DEFAULT_CACHE_SECONDS = "authentication-token-webhook-cache-ttl", 120
 # What manifests/apiserver/README.md says may be replaced, and nothing else is.
 FOLDER, LOGS, ADDRESS = "/etc/kubernetes/introspect", "/var/log/kubernetes", "https://127.0.0.1:8443"
 
@@ -59,7 +61,7 @@ class ControlPlane:
     """A running kube-apiserver."""
 
     def __init__(self, folder, programs, etcd, certificates, cluster_certificates, webhook_address, flags=None):
-        """flags  laid over those of manifests/apiserver/kubeadm.yaml"""
+        """flags  laid over those of manifests/apiserver/kubeadm.yaml; None takes one away"""
         self.folder, self.programs, self.certificates = folder, programs, cluster_certificates
         folder.mkdir(parents=True)
         self.introspect, self.logs = folder / "introspect", folder / "logs"
@@ -68,8 +70,9 @@ class ControlPlane:
         self.port = ports.free()
         self.url = f"https://localhost:{self.port}"
         self._install(certificates, webhook_address)
+        all_flags = {**self._flags(etcd), **(flags or {})}
         self.process = Process(folder / "kube-apiserver.log", [
-            programs / "kube-apiserver", *(f"--{name}={value}" for name, value in {**self._flags(etcd), **(flags or {})}.items())])
+            programs / "kube-apiserver", *(f"--{name}={value}" for name, value in all_flags.items() if value is not None)])
         try:
             wait.until(self._is_ready, lambda: f"kube-apiserver is ready; {self.process.tail()}", START_SECONDS)
         except BaseException:
@@ -133,6 +136,11 @@ class Client:
         tls = connection.context(control_plane.certificates.ca, certificate)
         self.http = http.client.HTTPSConnection("localhost", control_plane.port, context=tls, timeout=40 * wait.SLOWNESS)
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def open(self, path):
+        """A response whose body is still to be read."""
+        self.http.request("GET", path, headers=self.headers)
+        return self.http.getresponse()
 
     def get(self, path, headers=None):
         """A response whose body is read."""

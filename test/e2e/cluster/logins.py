@@ -17,8 +17,8 @@ class Logins:
     logins.assert_no_failure()
     """
 
-    def __init__(self, cluster, tokens):
-        self.cluster, self.tokens = cluster, tokens
+    def __init__(self, cluster, tokens, expected=200):
+        self.cluster, self.tokens, self.expected = cluster, tokens, expected
         self.n_requests, self.failures = 0, []
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -41,7 +41,7 @@ class Logins:
                 status = client.get(CONFIGMAPS, {"Authorization": f"Bearer {token}"}).status
             except Exception as error:  # whatever it is, it is a failed request
                 status = f"{type(error).__name__}: {error}"
-            if status != 200:
+            if status != self.expected:
                 self.failures.append((self.n_requests, status))
             self.n_requests += 1
             due += 1 / PER_SECOND

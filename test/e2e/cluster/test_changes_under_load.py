@@ -87,22 +87,31 @@ def test_our_certificate_is_replaced(cluster, logins, renewed):
 
 
 def test_our_client_secret_is_replaced(cluster, logins):
-    """The new secret above the old one, which is all that the provider knows as yet; then one alone again."""
-    webhook, tomorrow = cluster.webhook, sentinel.remember("Jx6-a-secret-of-tomorrow-3Vk")
+    """The new one above the old one, then at the provider, then alone; and so back again."""
+    tomorrow = sentinel.remember("Jx6-a-secret-of-tomorrow-3Vk")
+
+    def write(*secrets):
+        generation = cluster.webhook.generation()
+        cluster.webhook.folder.write("secrets/client-secret", "".join(f"{secret}\n" for secret in secrets))
+        cluster.webhook.wait_generation(generation + 1)
+        logins.wait_for(20)
+
     with logins:
-        for lines in ([tomorrow, BASIC.secret], [BASIC.secret]):
-            generation = webhook.generation()
-            webhook.folder.write("secrets/client-secret", "".join(f"{line}\n" for line in lines))
-            webhook.wait_generation(generation + 1)
+        for new, old in ((tomorrow, BASIC.secret), (BASIC.secret, tomorrow)):
+            write(new, old)
+            cluster.provider.set_secret(BASIC, new)
             logins.wait_for(20)
+            write(new)
     logins.assert_no_failure()
 
 
 def test_the_api_servers_certificate_and_its_authority_are_replaced(start_cluster, next_client, certificates, measured):
-    """kube-apiserver reads its pair again for each new connection, and at least every five minutes. When it finds another one, it
-    closes all of its connections, those with a login under way too: whoever is hit gets one 401, which nobody remembers."""
+    """Who is logged in notices nothing. kube-apiserver reads its pair again for each new connection, and at least every five
+    minutes. When it finds another one, it closes all of its connections, those with a first login under way too: whoever is
+    hit gets one 401, which nobody remembers."""
     cluster, (authority, pair) = start_cluster(changes=BOTH_NAMES), next_client
-    with Logins(cluster, [cluster.provider.password("alice") for _ in range(N_TOKENS)]) as logins:
+    known = Logins(cluster, [cluster.provider.password("bob")], expected=403)
+    with known, Logins(cluster, [cluster.provider.password("alice") for _ in range(N_TOKENS)]) as logins:
         cluster.webhook.folder.copy([certificates.client_ca.cert, authority.cert], "tls/client-ca.crt")
         cluster.webhook.wait_generation(2)
         cluster.control_plane.install_client(pair)
@@ -113,6 +122,7 @@ def test_the_api_servers_certificate_and_its_authority_are_replaced(start_cluste
         cluster.webhook.folder.copy(authority.cert, "tls/client-ca.crt")
         cluster.webhook.wait_generation(3)
         logins.wait_for(20)
+    known.assert_no_failure()
     measured(f"{len(hit)} of {N_AT_ONCE} logins that were under way got one 401")
     assert all(cluster.status(token) == 200 for token in hit)
     assert len(logins.failures) <= 1, "more than the one that was under way"
@@ -149,7 +159,7 @@ def test_a_restart_of_our_process_is_not_noticed_by_who_is_logged_in(cluster, me
         begun = time.monotonic()
         cluster.webhook.stop()
         assert cluster.status(new) == 401
-        cluster.restart_webhook()
+        cluster.webhook.restart().wait_ready()
         wait.until(lambda: cluster.status(new) == 200, "the new user is in")
         measured(f"stopped, started again, and a new user is in after {time.monotonic() - begun:.2f} s")
         logins.wait_for(20)

@@ -4,8 +4,9 @@ import pytest
 
 from cluster import CALLS, REVIEWS
 from crowd import Crowd
+from demo_provider import CROWD
 
-N_USERS, PER_SECOND, SECONDS = 200, 1000, 30
+N_USERS, PER_SECOND, SECONDS = len(CROWD), 1000, 30
 DURATION, HANDSHAKES = "kube_introspect_review_duration_seconds", "kube_introspect_tls_handshakes_total"
 
 
@@ -44,7 +45,7 @@ def crowd(cluster):
 
 
 def test_a_crowd_logs_in_within_a_second_and_then_works(cluster, crowd, measured):
-    tokens = [cluster.provider.password("alice") for _ in range(N_USERS)]
+    tokens = [cluster.provider.password(user) for user in CROWD]
 
     def send(n, per_second):
         """n requests; gives what the webhook has counted meanwhile."""

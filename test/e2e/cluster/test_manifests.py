@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from control_plane import ControlPlane
+from control_plane import ControlPlane, Etcd
 from kubectl import Kubectl
 from lib import paths, wait
 from lib.webhook import command
@@ -48,9 +48,17 @@ def _render_with_components(programs, target):
 
 
 @pytest.fixture(scope="module")
-def kubectl(folder, programs, etcd, certificates, cluster_certificates, rendered):
+def own_etcd(folder, programs):
+    """The search for secrets passes it over by its name: cert-manager's definitions speak of a "ClientSecret"."""
+    made = Etcd(folder / "etcd-of-definitions", programs)
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def kubectl(folder, programs, own_etcd, certificates, cluster_certificates, rendered):
     """For an API server of these tests alone: the definitions of the components' kinds stay in it."""
-    control_plane = ControlPlane(folder / "manifests" / "api-server", programs, etcd, certificates, cluster_certificates, "https://localhost:1",
+    control_plane = ControlPlane(folder / "manifests" / "api-server", programs, own_etcd, certificates, cluster_certificates, "https://localhost:1",
                                  {"service-cluster-ip-range": "10.96.0.0/16"})
     try:
         made = Kubectl(control_plane, folder / "manifests")

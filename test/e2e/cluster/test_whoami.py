@@ -1,14 +1,16 @@
 """What a user's token makes them in the cluster, and what they may do with it."""
 
+from cluster import CREDENTIAL
 from test_tokens import ALICE, BOB
 
 AUTHENTICATED = "system:authenticated"
 
 
 def test_kubectl_shows_a_user_as_the_claims_say(cluster):
-    user = cluster.kubectl.whoami(token=cluster.provider.password("alice"))
-    assert user.pop("extra")["example.com/email"] == ["alice@example.com"]
-    assert user == {**ALICE, "groups": [*ALICE["groups"], AUTHENTICATED]}
+    token = cluster.provider.password("alice")
+    user, record = cluster.reason_of(lambda: cluster.kubectl.whoami(token=token))
+    assert user == {**ALICE, "groups": [*ALICE["groups"], AUTHENTICATED],
+                    "extra": {"example.com/email": ["alice@example.com"], CREDENTIAL: [record["credential"]]}}
 
 
 def test_a_binding_to_a_mapped_group_lets_its_users_in_and_nobody_else(cluster):

@@ -115,3 +115,27 @@ Test(base64, what_is_encoded_is_decoded_within_the_promised_room) {
         buffer_deinit(&buffer);
     }
 }
+
+/* RFC 4648 section 10, and what differs between the alphabets. */
+Test(base64, url_safe_form_has_its_own_alphabet_and_no_padding) {
+    static const struct {
+        struct text bytes;
+        const char *encoded;
+    } rows[] = {
+        {TEXT(""), ""},
+        {TEXT("f"), "Zg"},
+        {TEXT("fo"), "Zm8"},
+        {TEXT("foo"), "Zm9v"},
+        {TEXT("foob"), "Zm9vYg"},
+        {TEXT("fooba"), "Zm9vYmE"},
+        {TEXT("\xfb\xff\xfe"), "-__-"},
+        {TEXT("\xff"), "_w"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct buffer buffer;
+        buffer_init(&buffer, 100);
+        base64url_encode(rows[i].bytes, &buffer);
+        cr_expect(text_equal(buffer_text(&buffer), text_of(rows[i].encoded)), "row %zu", i);
+        buffer_deinit(&buffer);
+    }
+}

@@ -99,3 +99,16 @@ Test(digest, without_memory_there_is_none) {
     cr_assert_null(digest);
     digest_free(NULL);
 }
+
+/* Computed by Python's hmac module, as above. */
+Test(digest, derives_a_secret_of_its_own_for_each_purpose) {
+    char long_secret[100];
+    memset(long_secret, 'k', sizeof(long_secret));
+    uint8_t result[DIGEST_BYTES];
+    cr_assert_eq(digest_derive(TEXT("0123456789abcdef0123456789abcdef"), TEXT("kube-introspect fact 1"), result), 0);
+    assert_hex(result, "64811d71d72d7b507aa26db00930967683b406c295f98644a7e64113e3a77759");
+    cr_assert_eq(digest_derive((struct text){0}, TEXT("a"), result), 0);
+    assert_hex(result, "df763263167c619bd7cdaebfcc476f1c83e99f3982c5c214c7fa677feda60292");
+    cr_assert_eq(digest_derive((struct text){.data = long_secret, .n_bytes = sizeof(long_secret)}, TEXT("a"), result), 0);
+    assert_hex(result, "8317a799f4005a8b164200427c8ca19c97f3ec9cc8c91fadec739182ca0792e2");
+}

@@ -243,3 +243,60 @@ Test(identity, every_failed_allocation_is_survived) {
 Test(identity, nothing_is_fine_to_release) {
     identity_unref(NULL);
 }
+
+/* ---- names ---- */
+
+Test(identity, gives_its_names_without_escapes) {
+    static const struct {
+        const char *reply, *username, *uid;
+    } rows[] = {
+        {"{\"active\":true," ALICE "}", "corp:alice", "u1"},
+        {"{\"active\":true,\"sub\":\"a\\\\\\\"b\",\"preferred_username\":\"\\\"al\\\\ice\\u00e4\"}", "corp:\"al\\ice\u00e4",
+         "a\\\"b"},
+        {"{\"active\":true,\"sub\":\"u1\",\"preferred_username\":\"\\\",\\\"uid\\\":\\\"u2\"}", "corp:\",\"uid\":\"u2",
+         "u1"},
+        {"{\"active\":true,\"sub\":\"u1\"}", "", ""}, /* a refusal */
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct identity *identity = fixture_identity(text_of(rows[i].reply), &issuer, NULL);
+        struct identity_names names;
+        identity_names(identity, &names);
+        assert_text(names.username, text_of(rows[i].username));
+        assert_text(names.uid, text_of(rows[i].uid));
+        identity_unref(identity);
+    }
+}
+
+Test(identity, without_a_uid_gives_an_empty_one) {
+    issuer.uid_claim = TEXT("");
+    struct identity *identity = fixture_identity(TEXT("{\"active\":true," ALICE "}"), &issuer, NULL);
+    struct identity_names names;
+    identity_names(identity, &names);
+    assert_text(names.username, TEXT("corp:alice"));
+    assert_text(names.uid, TEXT(""));
+    identity_unref(identity);
+}
+
+Test(identity, gives_the_longest_names_that_it_takes) {
+    char reply[8000], username[LIMIT_USERNAME_BYTES + 1], escaped[2 * LIMIT_USERNAME_BYTES + 1], uid[LIMIT_UID_BYTES + 1];
+    const size_t n = LIMIT_USERNAME_BYTES - strlen("corp:");
+    memcpy(username, "corp:", 5);
+    memset(username + 5, '"', n);
+    username[5 + n] = '\0';
+    for (size_t i = 0; i < n; i++)
+        memcpy(escaped + 2 * i, "\\\"", 2);
+    escaped[2 * n] = '\0';
+    memset(uid, '"', LIMIT_UID_BYTES);
+    uid[LIMIT_UID_BYTES] = '\0';
+    char escaped_uid[2 * LIMIT_UID_BYTES + 1];
+    for (size_t i = 0; i < LIMIT_UID_BYTES; i++)
+        memcpy(escaped_uid + 2 * i, "\\\"", 2);
+    escaped_uid[2 * LIMIT_UID_BYTES] = '\0';
+    snprintf(reply, sizeof(reply), "{\"active\":true,\"sub\":\"%s\",\"preferred_username\":\"%s\"}", escaped_uid, escaped);
+    struct identity *identity = fixture_identity(text_of(reply), &issuer, NULL);
+    struct identity_names names;
+    identity_names(identity, &names);
+    assert_text(names.username, text_of(username));
+    assert_text(names.uid, text_of(uid));
+    identity_unref(identity);
+}

@@ -1,0 +1,343 @@
+#include "wire/subject_access_review.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/memory.h"
+
+/* A body on the heap, just as long as it is, so that a sanitizer sees a read behind its end. */
+struct body {
+    char *bytes;
+    size_t n_bytes, n_room;
+};
+
+static void body_append(struct body *body, struct text text) {
+    if (body->n_bytes + text.n_bytes > body->n_room) {
+        body->n_room = 2 * (body->n_bytes + text.n_bytes);
+        body->bytes = realloc(body->bytes, body->n_room);
+        cr_assert_not_null(body->bytes);
+    }
+    if (text.n_bytes != 0)
+        memcpy(body->bytes + body->n_bytes, text.data, text.n_bytes);
+    body->n_bytes += text.n_bytes;
+}
+
+static void body_fit(struct body *body) {
+    body->bytes = realloc(body->bytes, body->n_bytes == 0 ? 1 : body->n_bytes);
+    cr_assert_not_null(body->bytes);
+}
+
+static struct body body_of(struct text text) {
+    struct body body = {0};
+    body_append(&body, text);
+    body_fit(&body);
+    return body;
+}
+
+#define expect_text(actual, expected, ...)                                                                                 \
+    do {                                                                                                                   \
+        const struct text actual_ = (actual), expected_ = text_of(expected);                                               \
+        cr_expect(text_equal(actual_, expected_), __VA_ARGS__);                                                            \
+    } while (0)
+
+#define REVIEW(spec) "{\"kind\":\"SubjectAccessReview\",\"apiVersion\":\"authorization.k8s.io/v1\",\"spec\":" spec "}"
+#define GET_API "\"nonResourceAttributes\":{\"path\":\"/api\",\"verb\":\"get\"}"
+
+/* ---- requests as kube-apiserver sends them ---- */
+
+static struct body recorded(const char *name) {
+    char path[256], bytes[4096];
+    snprintf(path, sizeof(path), "test/data/kube-apiserver/subjectaccessreview-v1-%s.json", name);
+    FILE *file = fopen(path, "r");
+    cr_assert_not_null(file, "%s", path);
+    const size_t n = fread(bytes, 1, sizeof(bytes), file);
+    fclose(file);
+    cr_assert(n > 100 && n < sizeof(bytes), "%s", path);
+    return body_of((struct text){.data = bytes, .n_bytes = n});
+}
+
+Test(subject_access_review, reads_what_kube_apiserver_sends) {
+    static const struct {
+        const char *name, *verb, *namespace_name, *resource, *subresource, *object, *path;
+    } rows[] = {
+        {"can-i-list-secrets", "list", "default", "secrets", "", "", ""},
+        {"create", "create", "default", "configmaps", "", "", ""},
+        {"deletecollection", "deletecollection", "default", "configmaps", "", "", ""},
+        {"impersonate-user", "impersonate", "", "users", "", "idp:carol", ""},
+        {"nonresource-get", "get", "", "", "", "", "/api"},
+        {"pod-exec-get", "get", "default", "pods", "exec", "f-pod", ""},
+        {"subresource-token", "create", "default", "serviceaccounts", "token", "default", ""},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct body body = recorded(rows[i].name);
+        struct subject_access_review review;
+        struct error error;
+        memory_fail_at(1);
+        const int r = subject_access_review_decode(body.bytes, body.n_bytes, &review, &error);
+        cr_expect_eq(memory_n_allocations(), 0);
+        memory_fail_at(0);
+        cr_assert_eq(r, 0, "%s: %s", rows[i].name, error.text);
+        cr_expect_eq(review.version, REVIEW_VERSION_V1);
+        cr_expect_eq(review.n_handles, 0);
+        cr_expect_eq(review.is_resource, rows[i].path[0] == '\0');
+        expect_text(review.user, "idp:alice", "%s", rows[i].name);
+        expect_text(review.uid, "a-1", "%s", rows[i].name);
+        expect_text(review.verb, rows[i].verb, "%s", rows[i].name);
+        expect_text(review.namespace_name, rows[i].namespace_name, "%s", rows[i].name);
+        expect_text(review.resource, rows[i].resource, "%s", rows[i].name);
+        expect_text(review.subresource, rows[i].subresource, "%s", rows[i].name);
+        expect_text(review.name, rows[i].object, "%s", rows[i].name);
+        expect_text(review.path, rows[i].path, "%s", rows[i].name);
+        free(body.bytes);
+    }
+}
+
+/* ---- test/data/authorizations: its README tells the format ---- */
+
+static const char *text_member(const json_t *object, const char *name) {
+    return json_string_value(json_object_get(object, name));
+}
+
+static void append_base64(struct body *body, const char *encoded) {
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    unsigned bits = 0, n_bits = 0;
+    for (; *encoded != '\0' && *encoded != '='; encoded++) {
+        const char *found = strchr(alphabet, *encoded);
+        cr_assert_not_null(found);
+        bits = bits << 6 | (unsigned)(found - alphabet);
+        n_bits += 6;
+        if (n_bits >= 8) {
+            n_bits -= 8;
+            const char byte = (char)(bits >> n_bits);
+            body_append(body, (struct text){.data = &byte, .n_bytes = 1});
+        }
+    }
+}
+
+/* One round of a repetition: its "#" replaced by the number, where it is numbered. */
+static void append_numbered(struct body *body, const char *pattern, bool is_numbered, json_int_t number) {
+    const char *mark = is_numbered ? strchr(pattern, '#') : NULL;
+    if (mark == NULL) {
+        body_append(body, text_of(pattern));
+        return;
+    }
+    char digits[24];
+    snprintf(digits, sizeof(digits), "%lld", (long long)number);
+    body_append(body, (struct text){.data = pattern, .n_bytes = (size_t)(mark - pattern)});
+    body_append(body, text_of(digits));
+    body_append(body, text_of(mark + 1));
+}
+
+static void append_part(struct body *body, const json_t *part, const char *file) {
+    if (json_is_string(part)) {
+        body_append(body, text_of(json_string_value(part)));
+    } else if (text_member(part, "base64") != NULL) {
+        append_base64(body, text_member(part, "base64"));
+    } else {
+        const json_int_t n = json_integer_value(json_object_get(part, "repeat"));
+        const char *pattern = text_member(part, "text");
+        cr_assert(n > 0 && pattern != NULL, "%s: a part of the body is none of the README's", file);
+        for (json_int_t i = 0; i < n; i++)
+            append_numbered(body, pattern, json_is_true(json_object_get(part, "numbered")), i);
+    }
+}
+
+static void expect_review(const struct subject_access_review *review, const json_t *expected, const char *file) {
+    cr_assert_not_null(expected, "%s: what decodes has expect.review", file);
+    const char *version = review->version == REVIEW_VERSION_V1 ? "v1" : "v1beta1";
+    const struct {
+        const char *name;
+        struct text text;
+    } members[] = {
+        {"uid", review->uid},
+        {"handle", review->handle},
+        {"verb", review->verb},
+        {"namespace", review->namespace_name},
+        {"group", review->group},
+        {"resource", review->resource},
+        {"subresource", review->subresource},
+        {"name", review->name},
+        {"path", review->path},
+    };
+    cr_expect_str_eq(text_member(expected, "version"), version, "%s", file);
+    cr_expect_eq((json_int_t)review->n_handles, json_integer_value(json_object_get(expected, "handles")), "%s: %zu handles",
+                 file, review->n_handles);
+    if (text_member(expected, "user") != NULL)
+        expect_text(review->user, text_member(expected, "user"), "%s: user", file);
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+        expect_text(members[i].text, text_member(expected, members[i].name), "%s: %s is %.*s", file, members[i].name,
+                    (int)members[i].text.n_bytes, members[i].text.data);
+}
+
+static int error_of(const char *word, const char *file) {
+    static const char *const words[] = {"ok", "malformed", "wrong_kind", "invalid"};
+    for (int i = 0; i <= SUBJECT_ACCESS_REVIEW_INVALID; i++) {
+        if (strcmp(words[i], word) == 0)
+            return i;
+    }
+    cr_assert_fail("%s: expect.decode is %s", file, word);
+    return -1;
+}
+
+static void decode_file(const char *file) {
+    char path[512];
+    snprintf(path, sizeof(path), "test/data/authorizations/%s", file);
+    json_error_t where;
+    json_t *document = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
+    cr_assert_not_null(document, "%s:%d: %s", path, where.line, where.text);
+    const json_t *expect = json_object_get(document, "expect"), *parts = json_object_get(document, "body");
+    struct body body = {0};
+    for (size_t i = 0; i < json_array_size(parts); i++)
+        append_part(&body, json_array_get(parts, i), file);
+    body_fit(&body);
+    struct subject_access_review review;
+    struct error error = {{0}};
+    const int r = subject_access_review_decode(body.bytes, body.n_bytes, &review, &error);
+    cr_expect_eq(r, error_of(text_member(expect, "decode"), file), "%s: %d, %s", file, r, error.text);
+    cr_expect_eq(r == 0, error.text[0] == '\0', "%s: an error has a text, and only an error: %s", file, error.text);
+    cr_expect_null(strstr(error.text, "alice"), "%s: the body is quoted: %s", file, error.text);
+    if (r == 0)
+        expect_review(&review, json_object_get(expect, "review"), file);
+    free(body.bytes);
+    json_decref(document);
+}
+
+Test(subject_access_review, says_of_each_hostile_review_what_its_file_expects, .timeout = 60) {
+    DIR *folder = opendir("test/data/authorizations");
+    cr_assert_not_null(folder, "run this from the root of the repository");
+    size_t n_files = 0;
+    for (const struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+        const size_t n = strlen(entry->d_name);
+        if (n < 5 || strcmp(entry->d_name + n - 5, ".json") != 0)
+            continue;
+        n_files++;
+        decode_file(entry->d_name);
+    }
+    closedir(folder);
+    cr_expect_geq(n_files, 60, "%zu files", n_files);
+}
+
+/* ---- decoding ---- */
+
+Test(subject_access_review, names_the_first_fault_that_matters_and_its_place) {
+    static const struct {
+        struct text body;
+        int error;
+        const char *text;
+    } rows[] = {
+        {TEXT("{\"kind\":1,}"), SUBJECT_ACCESS_REVIEW_MALFORMED, "byte 10: this character cannot stand here in JSON"},
+        {TEXT("[]"), SUBJECT_ACCESS_REVIEW_WRONG_KIND, "kind: SubjectAccessReview is expected"},
+        {TEXT("{\"kind\":\"SubjectAccessReview\",\"apiVersion\":\"v1\",\"spec\":{}}"), SUBJECT_ACCESS_REVIEW_WRONG_KIND,
+         "apiVersion: authorization.k8s.io/v1 or authorization.k8s.io/v1beta1 is expected"},
+        {TEXT(REVIEW("[]")), SUBJECT_ACCESS_REVIEW_INVALID, "spec: an object is expected"},
+        {TEXT(REVIEW("{\"uid\":1,\"user\":2}")), SUBJECT_ACCESS_REVIEW_INVALID, "spec.uid: a string is expected"},
+        {TEXT(REVIEW("{\"groups\":{}}")), SUBJECT_ACCESS_REVIEW_INVALID, "spec.groups: an array of strings is expected"},
+        {TEXT(REVIEW("{\"extra\":{\"a\":[1]}}")), SUBJECT_ACCESS_REVIEW_INVALID,
+         "spec.extra: each value must be an array of strings"},
+        {TEXT(REVIEW("{\"resourceAttributes\":{\"verb\":1}}")), SUBJECT_ACCESS_REVIEW_INVALID,
+         "spec.resourceAttributes.verb: a string is expected"},
+        {TEXT(REVIEW("{\"user\":\"a\"}")), SUBJECT_ACCESS_REVIEW_INVALID,
+         "spec: either resourceAttributes or nonResourceAttributes is expected"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct body body = body_of(rows[i].body);
+        struct subject_access_review review, untouched;
+        struct error error;
+        memset(&review, 0xa5, sizeof(review));
+        memset(&untouched, 0xa5, sizeof(untouched));
+        cr_expect_eq(subject_access_review_decode(body.bytes, body.n_bytes, &review, &error), rows[i].error, "row %zu", i);
+        cr_expect_str_eq(error.text, rows[i].text, "row %zu: %s", i, error.text);
+        cr_expect_eq(memcmp(&review, &untouched, sizeof(review)), 0, "row %zu writes a review", i);
+        cr_expect_eq(subject_access_review_decode(body.bytes, body.n_bytes, &review, NULL), rows[i].error, "row %zu", i);
+        free(body.bytes);
+    }
+}
+
+Test(subject_access_review, refuses_a_review_cut_at_any_byte) {
+    const struct text whole =
+        TEXT(REVIEW("{\"user\":\"a\",\"extra\":{\"kube-introspect.io/handle\":[\"\\u0031\"]}," GET_API "}"));
+    for (size_t n = 0; n < whole.n_bytes; n++) {
+        struct body body = body_of((struct text){.data = whole.data, .n_bytes = n});
+        struct subject_access_review review;
+        cr_expect_eq(subject_access_review_decode(body.bytes, body.n_bytes, &review, NULL), SUBJECT_ACCESS_REVIEW_MALFORMED,
+                     "%zu bytes", n);
+        free(body.bytes);
+    }
+}
+
+/* ---- answers ---- */
+
+static void assert_answer(enum review_version version, enum subject_access_outcome outcome, const char *expected) {
+    const struct subject_access_answer answer = {
+        .version = version,
+        .outcome = outcome,
+        .sentence = TEXT("The \"provider\" says no."),
+        .word = TEXT("inactive"),
+        .request_id = 0x1234,
+    };
+    struct buffer buffer;
+    buffer_init(&buffer, 10000);
+    subject_access_review_encode(&answer, &buffer);
+    const struct text written = buffer_text(&buffer);
+    cr_assert(text_equal(written, text_of(expected)), "%.*s", (int)written.n_bytes, written.data);
+    json_t *json = json_loadb(written.data, written.n_bytes, JSON_REJECT_DUPLICATES, NULL);
+    cr_assert_not_null(json);
+    json_decref(json);
+    buffer_deinit(&buffer);
+}
+
+#define ANSWER(version, status)                                                                                            \
+    "{\"kind\":\"SubjectAccessReview\",\"apiVersion\":\"authorization.k8s.io/" version                                     \
+    "\",\"metadata\":{},\"spec\":{},\"status\":{\"allowed\":false" status "}}"
+
+Test(subject_access_review, answers_in_the_version_that_was_asked_in) {
+    assert_answer(REVIEW_VERSION_V1, SUBJECT_ACCESS_NO_OPINION, ANSWER("v1", ""));
+    assert_answer(REVIEW_VERSION_V1BETA1, SUBJECT_ACCESS_NO_OPINION, ANSWER("v1beta1", ""));
+}
+
+Test(subject_access_review, a_denial_tells_a_person_what_to_do) {
+    assert_answer(REVIEW_VERSION_V1, SUBJECT_ACCESS_DENIED,
+                  ANSWER("v1",
+                         ",\"denied\":true,\"reason\":\"kube-introspect: The \\\"provider\\\" says no. Sign in again; "
+                         "if that does not help, show this to your administrator: inactive, request "
+                         "0000000000001234\""));
+}
+
+Test(subject_access_review, what_could_not_be_checked_is_denied_and_says_so) {
+    assert_answer(REVIEW_VERSION_V1BETA1, SUBJECT_ACCESS_UNKNOWN,
+                  ANSWER("v1beta1",
+                         ",\"denied\":true,\"reason\":\"kube-introspect: your sign-in could not be checked just "
+                         "now. Try again; if that does not help, show this to your administrator: inactive, "
+                         "request 0000000000001234\",\"evaluationError\":\"kube-introspect: The \\\"provider\\\" "
+                         "says no.\""));
+}
+
+Test(subject_access_review, an_answer_without_memory_is_an_error_of_its_buffer) {
+    const struct subject_access_answer answer = {
+        .outcome = SUBJECT_ACCESS_UNKNOWN, .sentence = TEXT("No."), .word = TEXT("no")};
+    struct buffer whole;
+    buffer_init(&whole, 10000);
+    subject_access_review_encode(&answer, &whole);
+    for (size_t n = 0; n < whole.n_bytes; n++) {
+        struct buffer buffer;
+        buffer_init(&buffer, n);
+        subject_access_review_encode(&answer, &buffer);
+        cr_expect_neq(buffer.error, 0, "%zu bytes", n);
+        buffer_deinit(&buffer);
+    }
+    bool has_failed = true;
+    for (size_t n = 1; has_failed; n++) {
+        struct buffer buffer;
+        buffer_init(&buffer, 10000);
+        memory_fail_at(n);
+        subject_access_review_encode(&answer, &buffer);
+        has_failed = memory_has_failed();
+        memory_fail_at(0);
+        cr_expect_eq(buffer.error != 0, has_failed);
+        buffer_deinit(&buffer);
+    }
+    buffer_deinit(&whole);
+}
