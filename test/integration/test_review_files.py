@@ -10,7 +10,7 @@ from lib import paths, reply
 from lib.caller import V1, V1BETA1, answer_of
 
 CASES = sorted(paths.REVIEWS.glob("*.json"))
-RECORDED = sorted(paths.RECORDED_REVIEWS.glob("*.json"))
+RECORDED = sorted(paths.RECORDED_REVIEWS.glob("tokenreview-*.json"))
 
 
 def part(piece):
