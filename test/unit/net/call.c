@@ -242,6 +242,55 @@ Test(call, a_providers_fault_has_its_reason_and_is_never_stored) {
     world_deinit(&world);
 }
 
+/* ---- a reply too many ---- */
+
+#define REPLY(body) "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n" body
+
+static atomic_bool has_written;
+
+/* To the first question two replies, of which the second would log the next token in. */
+static void answer_twice(void *context, const struct https_request *request) {
+    const bool *const is_in_one = context;
+    if (strstr(request->body, "token=first") == NULL)
+        return https_reply(request, 200, JSON, NULL, INACTIVE);
+    if (*is_in_one) {
+        write_text(request, REPLY(INACTIVE) REPLY("{\"active\":true }"));
+    } else {
+        write_text(request, REPLY(INACTIVE));
+        write_text(request, REPLY("{\"active\":true }"));
+    }
+    atomic_store(&has_written, true);
+}
+
+static void expect_no_reply_too_many(bool is_in_one) {
+    struct world world;
+    world_init(&world);
+    atomic_store(&has_written, false);
+    world_serve(&world, &(struct https_settings){.script = answer_twice, .context = &is_in_one});
+    world_fetch(&world);
+    cr_assert_eq(ask(&world, "first"), REASON_OK);
+    while (!atomic_load(&has_written))
+        poll(NULL, 0, 1);
+    struct caller caller;
+    cr_assert_eq(call_of(&world, &caller, "second", LONG_MS), 0);
+    caller_wait(&caller);
+    cr_assert_eq(caller.ticket.reason, REASON_OK);
+    cr_assert_eq(caller.ticket.fact->answer, FACT_INACTIVE, "the answer to another question");
+    cr_assert_eq(https_server_n_connections(world.server), 2);
+    fact_unref(caller.ticket.fact);
+    world_deinit(&world);
+}
+
+Test(call, a_second_reply_in_one_piece_with_the_first_is_no_answer_to_the_next_question) {
+    expect_no_reply_too_many(true);
+}
+
+Test(call, a_second_reply_behind_the_first_is_no_answer_to_the_next_question) {
+    expect_no_reply_too_many(false);
+}
+
+/* ---- too slow ---- */
+
 static void answer_drop_by_drop(void *context, const struct https_request *request) {
     write_text(request, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n");
     while (!gate_is_open(context) && https_write(request, " ", 1))
