@@ -227,6 +227,7 @@ static void start_clocks(struct call *call, int64_t timeout_ms, int64_t now_mono
     call->begun_mono_ms = now_mono_ms;
     call->deadline_mono_ms = now_mono_ms + timeout_ms;
     call->begun_us = clock_mono_us();
+    call->deadline_us = call->begun_us + timeout_ms * 1000;
 }
 
 struct wish {
@@ -318,9 +319,11 @@ void call_connected(CURL *easy, CURLcode code) {
         finish(call, code);
 }
 
-void call_expire(struct call *call, int64_t now_mono_ms) {
-    if (now_mono_ms >= call->deadline_mono_ms)
-        finish(call, CURLE_OPERATION_TIMEDOUT);
+bool call_expire(struct call *call) {
+    if (clock_mono_us() < call->deadline_us)
+        return false;
+    finish(call, CURLE_OPERATION_TIMEDOUT);
+    return true;
 }
 
 void call_abandon(struct call *call) {

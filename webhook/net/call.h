@@ -54,8 +54,8 @@ struct call {
     enum call_fault fault;
 
     int64_t timeout_ms;              /* of a POST */
-    int64_t begun_mono_ms, begun_us; /* the present exchange, or the last */
-    int64_t deadline_mono_ms;        /* of the present one */
+    int64_t begun_mono_ms, begun_us;       /* the present exchange, or the last; in two clocks, of which the first may be a */
+    int64_t deadline_mono_ms, deadline_us; /* test's: it says when to look, the second what is over */
 };
 
 /* What came of an exchange. Borrowed from the call until it begins again. */
@@ -100,8 +100,8 @@ int call_begin_get(struct call *call, struct multi *multi, const char *url, stru
 /* libcurl says that a transfer, which is a connection, is there or has failed: goes on with the exchange. */
 void call_connected(CURL *easy, CURLcode code);
 
-/* Ends an exchange whose time is over, with CURLE_OPERATION_TIMEDOUT. */
-void call_expire(struct call *call, int64_t now_mono_ms);
+/* Ends an exchange whose time is over, with CURLE_OPERATION_TIMEDOUT. Returns whether it was. */
+bool call_expire(struct call *call);
 
 /* Ends an exchange under way: the connection is closed, nobody is told. */
 void call_abandon(struct call *call);

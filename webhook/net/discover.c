@@ -197,8 +197,10 @@ void discover_turn(struct lane *lane, int64_t now_mono_ms) {
     struct discover *const discover = &lane->discover;
     if (discover_due(lane) > now_mono_ms)
         return;
-    if (discover->call != NULL)
-        return call_expire(discover->call, now_mono_ms);
+    if (discover->call != NULL) {
+        call_expire(discover->call);
+        return;
+    }
     discover->begun_mono_ms = now_mono_ms;
     struct call *call;
     if (call_new(lane->provider->snapshot, lane->provider->issuer, &call) != 0) {

@@ -228,10 +228,10 @@ static void expire_list(struct lane *lane, struct flight_list *list, enum reason
 static void expire_calls(struct lane *lane, int64_t now_mono_ms) {
     for (struct flight *flight = lane->calling.first, *next; flight != NULL; flight = next) {
         next = flight->next;
-        if (now_mono_ms >= flight->call->deadline_mono_ms)
-            call_expire(flight->call, now_mono_ms);
-        else
+        if (now_mono_ms < flight->call->deadline_mono_ms)
             lanes_expire_by(lane->lanes, flight->call->deadline_mono_ms);
+        else if (!call_expire(flight->call))
+            lanes_expire_by(lane->lanes, now_mono_ms + LIMIT_EXPIRY_INTERVAL_MS);
     }
 }
 

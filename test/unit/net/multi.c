@@ -139,8 +139,10 @@ Test(multi, a_connection_that_is_closed_says_so_once) {
     cr_assert_eq(transfer(&world), CURLE_OK);
     struct listener listener;
     listen_to(&world, &listener);
-    https_server_close_connections(world.server);
+    ask(&world); /* the server knows of it once it has answered */
     turn_until(&world, &listener, 1);
+    https_server_close_connections(world.server);
+    turn_until(&world, &listener, SIZE_MAX);
     cr_assert(listener.is_closed);
     const unsigned n_calls = listener.n_calls;
     const int64_t end_us = clock_mono_us() + 100 * 1000;
