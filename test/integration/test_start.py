@@ -55,7 +55,6 @@ def test_serve_refuses_a_bad_configuration_in_the_same_words(path):
 @pytest.mark.parametrize("field, changes", [
     ("issuers[].outage", {"outage": {"maxStale": "10m"}}),
     ("issuers[].introspection.retries", {"introspection": {"retries": 1}}),
-    ("issuers[].introspection.breaker", {"introspection": {"breaker": {"openFor": "5s"}}}),
     ("issuers[].introspection.budget.perSecond", {"introspection": {"budget": {"perSecond": 5}}}),
     ("issuers[].introspection.budget.burst", {"introspection": {"budget": {"burst": 5}}}),
     ("issuers[].cache.refreshAhead", {"cache": {"refreshAhead": "5s"}}),

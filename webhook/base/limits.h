@@ -81,6 +81,8 @@
 /* Callers that wait for one flight. */
 #define LIMIT_TICKETS_PER_FLIGHT 4096
 #define LIMIT_CONCURRENT_CALLS 1024
+/* Time-outs in a row that open the breaker, however few calls there are: each has cost somebody the whole time limit. */
+#define LIMIT_BREAKER_TIMEOUTS 5
 #define LIMIT_DISCOVERY_TIMEOUT_MS 10000
 /* A discovery document is fetched again after an hour, or after a failure with back-off between these two. */
 #define LIMIT_DISCOVERY_MAX_AGE_MS 3600000
@@ -94,8 +96,8 @@
 #define LIMIT_FETCH_TURN_MS 500
 /* Replies that are read before deadlines are looked at again: one of 85 kB takes up to 30 ms on a busy core. */
 #define LIMIT_FETCH_EVENTS_A_TURN 8
-/* A connection to a provider that was not used for so long is closed: what lies between may have forgotten it, and then says
-   nothing. Balancers forget after a minute. */
+/* A connection to a provider that was not used for so long is closed: what lies between may have forgotten it, and then
+   says nothing. Balancers forget after a minute. */
 #define LIMIT_PROVIDER_IDLE_MS 50000
 #define LIMIT_PROVIDER_SWEEP_MS 1000
 /* An answered flight is kept so long for callers who looked into the cache before it was answered and come only now. */
@@ -147,7 +149,8 @@
 #define LIMIT_WATCHED_FILES 256
 /* How often they are looked at. Kubernetes swaps a mounted Secret within a minute of the change; one second is no load. */
 #define LIMIT_WATCH_INTERVAL_MS 1000
-/* A reload that failed for want of memory, descriptors or a file is tried again after this, without waiting for a change. */
+/* A reload that failed for want of memory, descriptors or a file is tried again after this, without waiting for a change.
+ */
 #define LIMIT_RELOAD_RETRY_MS 10000
 
 /* ---- threads, connections, logs ---- */

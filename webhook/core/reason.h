@@ -90,6 +90,7 @@ enum verdict { VERDICT_ALLOW, VERDICT_DENY, VERDICT_UNAVAILABLE };
       "The provider rejects our client credentials (401 or 403).")                                                         \
     X(DISCOVERY_FAILED, "discovery_failed", UNAVAILABLE,                                                                   \
       "The introspection endpoint is not known yet: discovery has not succeeded.")                                         \
+    X(BREAKER_OPEN, "breaker_open", UNAVAILABLE, "The provider did not answer lately, and is left alone for a moment.")    \
     X(OVERLOADED, "overloaded", UNAVAILABLE, "Too many tokens wait for the provider.")                                     \
     X(DEADLINE_EXCEEDED, "deadline_exceeded", UNAVAILABLE, "The caller's time was over before the provider answered.")     \
     X(AUDIT_UNWRITABLE, "audit_unwritable", UNAVAILABLE, "The audit log cannot be written and whenUnwritable is Refuse.")  \

@@ -49,6 +49,7 @@ static int ask(struct lane *lane, struct flight *flight, struct call *call) {
     if (flight->called_us == 0)
         flight->called_us = call->begun_us;
     flight->call = call;
+    flight->breaker_turn = lane_breaker_begin(lane);
     lanes_expire_by(lane->lanes, call->deadline_mono_ms);
     metrics_call_begin(lane->lanes->metrics, lane->provider->metrics_row);
     return 0;
@@ -150,6 +151,25 @@ static size_t untried_secret(const struct lane *lane, const struct flight *fligh
     return SIZE_MAX;
 }
 
+/*
+ * What the breaker hears of a reply. Only what says that the provider does not work is a failure: a reply that cannot be
+ * read may be one token's, and whoever holds that could open the breaker for all.
+ */
+static enum breaker_result breaker_result_of(const struct reply *reply) {
+    switch (reply->outcome) {
+    case CALL_TIMEOUT:
+        return BREAKER_TIMED_OUT;
+    case CALL_UNREACHABLE:
+    case CALL_TLS:
+    case CALL_THROTTLED:
+        return BREAKER_FAILED;
+    case CALL_ERROR:
+        return reply->reason == REASON_INTERNAL ? BREAKER_UNKNOWN : BREAKER_FAILED;
+    default:
+        return BREAKER_ANSWERED;
+    }
+}
+
 /* Whether the reply calls for another question, and it has been put. */
 static bool ask_again(struct lane *lane, struct flight *flight, struct call *call, const struct call_result *result,
                       const struct reply *reply) {
@@ -157,6 +177,7 @@ static bool ask_again(struct lane *lane, struct flight *flight, struct call *cal
         flight->has_retried = true;
         return ask(lane, flight, call) == 0;
     }
+    lane_breaker_end(lane, flight->breaker_turn, breaker_result_of(reply), reply->reason);
     const size_t secret = untried_secret(lane, flight);
     if (reply->reason == REASON_CLIENT_CREDENTIALS_REJECTED && secret != SIZE_MAX) {
         flight->secret = secret;
@@ -239,14 +260,21 @@ static void start(struct lane *lane, struct flight *flight) {
 void attempt_start_waiting(struct lane *lane) {
     if (atomic_load_explicit(&lane->provider->endpoint, memory_order_acquire) == NULL)
         return;
-    while (lane->waiting.first != NULL && lane->calling.n_flights < lane->max_calling)
-        start(lane, lane->waiting.first);
+    while (lane->waiting.first != NULL) {
+        if (!breaker_admits(&lane->breaker, clock_mono_ms(lane->lanes->clock)))
+            attempt_fail(lane, lane->waiting.first, REASON_BREAKER_OPEN);
+        else if (lane->calling.n_flights < lane->max_calling)
+            start(lane, lane->waiting.first);
+        else
+            return;
+    }
 }
 
 void attempt_abandon(struct lane *lane, struct flight *flight) {
     struct call *const call = flight->call;
     call_abandon(call);
     metrics_call_end(lane->lanes->metrics, lane->provider->metrics_row, CALL_TIMEOUT, clock_mono_us() - call->begun_us);
+    lane_breaker_end(lane, flight->breaker_turn, BREAKER_TIMED_OUT, REASON_DEADLINE_EXCEEDED);
     keep(lane, call);
     attempt_fail(lane, flight, REASON_DEADLINE_EXCEEDED);
 }

@@ -7,7 +7,7 @@
 
 #include "net/lane.h"
 
-/* Begins as many waiting flights as there are places, once the endpoint is known. */
+/* Begins as many waiting flights as there are places, once the endpoint is known. While the breaker is open they fail. */
 void attempt_start_waiting(struct lane *lane);
 
 /* Gives a call up, since nobody waits for its flight any more; frees the flight. */

@@ -207,7 +207,8 @@ int fetch_ask(struct fetch *fetch, struct provider *provider, const uint8_t key[
 static void describe(const struct provider *provider, struct buffer *buffer) {
     const bool is_known = atomic_load_explicit(&provider->endpoint, memory_order_acquire) != NULL;
     const char *const trouble = atomic_load_explicit(&provider->lane->discover.trouble, memory_order_acquire);
-    buffer_append(buffer, is_known ? TEXT("[+]") : TEXT("[-]"));
+    const int breaker = atomic_load_explicit(&provider->lane->breaker_state, memory_order_relaxed);
+    buffer_append(buffer, is_known && breaker == BREAKER_CLOSED ? TEXT("[+]") : TEXT("[-]"));
     buffer_append(buffer, provider->snapshot->config->policy.issuers[provider->issuer].name);
     buffer_append(buffer, is_known ? TEXT(" endpoint known") : TEXT(" endpoint not known"));
     if (trouble != NULL) {
@@ -216,6 +217,8 @@ static void describe(const struct provider *provider, struct buffer *buffer) {
     } else if (!is_known) {
         buffer_append(buffer, TEXT("; discovery is under way"));
     }
+    if (breaker != BREAKER_CLOSED)
+        buffer_append_format(buffer, "; breaker %s", breaker_state_word((enum breaker_state)breaker));
     buffer_append_char(buffer, '\n');
 }
 

@@ -58,8 +58,8 @@ enum { FETCH_STOPPING = 1 };
 int fetch_ask(struct fetch *fetch, struct provider *provider, const uint8_t key[DIGEST_BYTES], struct text token,
               struct ticket *ticket);
 
-/* A line for each issuer about its endpoint and discovery, for /readyz?verbose: "[+]NAME endpoint known" or "[-]NAME ...".
- */
+/* A line for each issuer about its endpoint, discovery and breaker, for /readyz?verbose: "[+]NAME endpoint known" where all
+   is well, "[-]NAME ..." otherwise. */
 void fetch_describe(struct fetch *fetch, struct buffer *buffer);
 
 /* Milliseconds since the thread last turned, for /livez. Any thread. */

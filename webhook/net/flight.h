@@ -28,6 +28,7 @@ struct flight {
     size_t secret;          /* the line that the call under way uses */
     unsigned tried_secrets; /* a bit for each line */
     bool has_retried;       /* over a fresh connection */
+    uint32_t breaker_turn;  /* that the call under way began in */
     int64_t called_us;      /* when the first call began; 0: none yet */
 
     struct fact *fact; /* once LANDED; counted */

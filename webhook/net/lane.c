@@ -40,6 +40,12 @@ static int make_headers(struct lane *lane, const struct config_introspection *co
     return 0;
 }
 
+static struct breaker_policy breaker_policy_of(const struct config_introspection *config) {
+    struct breaker_policy policy = config->breaker;
+    policy.timeouts = LIMIT_BREAKER_TIMEOUTS;
+    return policy;
+}
+
 int lane_new(struct provider *provider, struct provider *previous, struct lane **ret_lane) {
     struct lane *const lane = calloc(1, sizeof(*lane));
     if (lane == NULL)
@@ -49,6 +55,8 @@ int lane_new(struct provider *provider, struct provider *previous, struct lane *
         buffer_init(&lane->headers[i], LIMIT_REQUEST_HEAD_BYTES);
     lane->provider = provider;
     lane->max_calling = config->max_concurrent < LIMIT_CONCURRENT_CALLS ? config->max_concurrent : LIMIT_CONCURRENT_CALLS;
+    const struct breaker_policy breaker = breaker_policy_of(config);
+    breaker_init(&lane->breaker, &breaker);
     int r = discover_init(&lane->discover, provider, previous);
     if (r == 0)
         r = make_headers(lane, config, &provider->snapshot->introspection[provider->issuer]);
@@ -91,10 +99,59 @@ void lane_report(struct lane *lane, enum reason kind, const char *format, ...) {
                     (unsigned long long)n_held_back);
 }
 
+/* ---- the breaker ---- */
+
+static void publish_breaker(struct lane *lane) {
+    atomic_store_explicit(&lane->breaker_state, (int)lane->breaker.state, memory_order_relaxed);
+    metrics_breaker(lane->lanes->metrics, lane->provider->metrics_row, lane->breaker.state);
+}
+
+uint32_t lane_breaker_begin(struct lane *lane) {
+    const enum breaker_state before = lane->breaker.state;
+    const uint32_t turn = breaker_begin(&lane->breaker, clock_mono_ms(lane->lanes->clock));
+    if (lane->breaker.state != before)
+        publish_breaker(lane);
+    return turn;
+}
+
+static void report_breaker(struct lane *lane, const struct breaker_count *count, int64_t open_ms, enum reason reason) {
+    if (lane->breaker.state == BREAKER_CLOSED)
+        log_info("provider", "issuer %.*s: the breaker closes after %lld.%01lld s: the provider answers again",
+                 LANE_NAME(lane), (long long)open_ms / 1000, (long long)open_ms % 1000 / 100);
+    else
+        lane_report(
+            lane, REASON_BREAKER_OPEN,
+            "the breaker opens: of the last %u calls %u failed, the last one as %s; until one succeeds the provider "
+            "is asked once in %lld ms, and what is in the cache is served as ever",
+            count->n_calls, count->n_failures, reason_word(reason), (long long)lane->breaker.policy.open_for_ms);
+}
+
+void lane_breaker_end(struct lane *lane, uint32_t turn, enum breaker_result result, enum reason reason) {
+    const enum breaker_state before = lane->breaker.state;
+    const int64_t now_mono_ms = clock_mono_ms(lane->lanes->clock);
+    const int64_t open_ms = now_mono_ms - lane->breaker.opened_mono_ms;
+    struct breaker_count count;
+    if (breaker_end(&lane->breaker, turn, result, now_mono_ms, &count))
+        report_breaker(lane, &count, open_ms, reason);
+    if (lane->breaker.state != before)
+        publish_breaker(lane);
+}
+
 /* ---- the list ---- */
 
 static bool is_endpoint_known(const struct lane *lane) {
     return atomic_load_explicit(&lane->provider->endpoint, memory_order_acquire) != NULL;
+}
+
+/* A reload must not send a provider that is down all those calls again which it took to learn that it is. */
+static void take_breaker_over(struct lane *lane) {
+    for (const struct lane *other = lane->next; other != NULL; other = other->next) {
+        if (other->provider->metrics_row != lane->provider->metrics_row)
+            continue;
+        breaker_take_over(&lane->breaker, &other->breaker);
+        publish_breaker(lane);
+        return;
+    }
 }
 
 struct lane *lanes_adopt(struct lanes *lanes, struct provider *provider) {
@@ -105,6 +162,7 @@ struct lane *lanes_adopt(struct lanes *lanes, struct provider *provider) {
     lane->lanes = lanes;
     lane->next = lanes->first;
     lanes->first = lane;
+    take_breaker_over(lane);
     return lane;
 }
 
@@ -157,8 +215,11 @@ static void refuse(struct lane *lane, struct flight *flight, enum reason reason)
 }
 
 static void enter(struct lanes *lanes, struct lane *lane, struct flight *flight) {
-    if (discover_has_failed(lane, clock_mono_ms(lanes->clock)))
+    const int64_t now_mono_ms = clock_mono_ms(lanes->clock);
+    if (discover_has_failed(lane, now_mono_ms))
         return refuse(lane, flight, REASON_DISCOVERY_FAILED);
+    if (!breaker_admits(&lane->breaker, now_mono_ms))
+        return refuse(lane, flight, REASON_BREAKER_OPEN);
     if (lane->waiting.n_flights >= LIMIT_FLIGHTS_WAITING)
         return refuse(lane, flight, REASON_OVERLOADED);
     flight->state = FLIGHT_WAITING;

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "core/breaker.h"
 #include "net/call.h"
 #include "net/discover.h"
 #include "net/flight.h"
@@ -32,6 +33,9 @@ struct lane {
     struct flight_list waiting, calling;
     size_t max_calling;
     struct call *idle;
+
+    struct breaker breaker;
+    _Atomic int breaker_state; /* enum breaker_state, for those who are not the fetch thread */
 
     struct buffer headers[LIMIT_CLIENT_SECRETS]; /* by secret line; the first alone where none is sent in a header */
     size_t n_secrets;                            /* lines to try; 1 for tls_client_auth */
@@ -73,6 +77,12 @@ void lanes_stop(struct lanes *lanes);
 
 /* lanes_turn() has to look at deadlines by then. */
 void lanes_expire_by(struct lanes *lanes, int64_t deadline_mono_ms);
+
+/* Tells the breaker how a call has ended that began in this turn, and everybody else what became of it. */
+void lane_breaker_end(struct lane *lane, uint32_t turn, enum breaker_result result, enum reason reason);
+
+/* A call begins. Gives the breaker's turn. */
+uint32_t lane_breaker_begin(struct lane *lane);
 
 /* Discovery has ended: flights that waited for the endpoint go on, or fail where it is not known. */
 void lane_discovered(struct lane *lane);

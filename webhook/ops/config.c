@@ -32,7 +32,6 @@ static const struct field_absence absences[] = {
     {.path = "issuers[].introspection.retries"},
     {.path = "issuers[].introspection.budget.perSecond"},
     {.path = "issuers[].introspection.budget.burst"},
-    {.path = "issuers[].introspection.breaker"},
     {.path = "issuers[].cache.refreshAhead"},
 };
 #define N_ABSENCES (sizeof(absences) / sizeof(absences[0]))

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "core/breaker.h"
 #include "core/policy.h"
 
 struct config_tls {
@@ -35,6 +36,7 @@ struct config_introspection {
     char *ca_file;              /* issuer.certificateAuthorityFile; NULL: the system's */
     int64_t timeout_ms;
     uint32_t max_concurrent; /* budget.concurrent */
+    struct breaker_policy breaker;
 };
 
 struct config_audit {

@@ -214,6 +214,59 @@ static int read_number(struct config_reader *reader, const struct yaml_node *nod
 
 const struct field_type field_number = {.word = "number", .read = read_number, .range = range_of_number};
 
+/* ---- fractions ---- */
+
+/* 0, 1, or 0 and one to three decimals, in thousandths: more of them are an accuracy that nothing has. */
+static bool parse_fraction(struct text text, int64_t *ret_permille) {
+    int64_t permille = 0;
+    const size_t n_decimals = text.n_bytes < 2 ? 0 : text.n_bytes - 2;
+    if (text.n_bytes == 1 && (text.data[0] == '0' || text.data[0] == '1')) {
+        *ret_permille = text.data[0] == '1' ? 1000 : 0;
+        return true;
+    }
+    if (n_decimals < 1 || n_decimals > 3 || text.data[1] != '.' || (text.data[0] != '0' && text.data[0] != '1'))
+        return false;
+    for (size_t i = 2; i < 5; i++) {
+        const char digit = i < text.n_bytes ? text.data[i] : '0';
+        if (digit < '0' || digit > '9')
+            return false;
+        permille = permille * 10 + (digit - '0');
+    }
+    *ret_permille = permille + (text.data[0] == '1' ? 1000 : 0);
+    return true;
+}
+
+/* "0.5", without zeros at the end. */
+static void fraction_text(int64_t permille, char ret_text[8]) {
+    int n = snprintf(ret_text, 8, "%" PRId64 ".%03" PRId64, permille / 1000 % 10, permille % 1000);
+    while (ret_text[n - 1] == '0')
+        ret_text[--n] = '\0';
+    if (ret_text[n - 1] == '.')
+        ret_text[n - 1] = '\0';
+}
+
+static void range_of_fraction(const struct field *field, char *ret_range, size_t n_bytes) {
+    char min[8], max[8];
+    fraction_text(field->min, min);
+    fraction_text(field->max, max);
+    snprintf(ret_range, n_bytes, "%s to %s", min, max);
+}
+
+static int read_fraction(struct config_reader *reader, const struct yaml_node *node, const struct field *field, void *to) {
+    char range[64];
+    int64_t permille;
+    range_of_fraction(field, range, sizeof(range));
+    const int r = expect_scalar(reader, node, field, "a fraction such as 0.5");
+    if (r != 0)
+        return r;
+    if (!node->is_plain || !parse_fraction(node->text, &permille) || permille < field->min || permille > field->max)
+        return config_refuse(reader, node, "this must be a fraction from %s, written like 0.5, without quotes", range);
+    *(uint32_t *)to = (uint32_t)permille;
+    return 0;
+}
+
+const struct field_type field_fraction = {.word = "fraction", .read = read_fraction, .range = range_of_fraction};
+
 /* ---- durations ---- */
 
 static const struct {

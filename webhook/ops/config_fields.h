@@ -64,6 +64,7 @@ extern const struct field_type field_text;         /* struct text */
 extern const struct field_type field_string;       /* char *: a text, for those who need a C string */
 extern const struct field_type field_boolean;      /* bool */
 extern const struct field_type field_number;       /* uint32_t */
+extern const struct field_type field_fraction;     /* uint32_t: thousandths; min and max too */
 extern const struct field_type field_duration;     /* int64_t: milliseconds */
 extern const struct field_type field_seconds;      /* int64_t: a duration in whole seconds, as seconds */
 extern const struct field_type field_choice;       /* unsigned: the index of its word */

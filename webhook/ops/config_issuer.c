@@ -4,6 +4,7 @@
 
 #include "ops/config_bind.h"
 #include "ops/config_checks.h"
+#include "ops/config_introspection.h"
 
 #define SETTING(member) offsetof(struct issuer_settings, member)
 #define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -37,68 +38,6 @@ static const struct field tokens[] = {
      .max = LIMIT_PREFIX_BYTES,
      .check = config_check_token_prefix},
     {.name = "clientIDs", .type = &field_text_list, .offset = SETTING(policy.client_ids), .min = 1},
-};
-
-static const struct field client[] = {
-    {.name = "id",
-     .type = &field_string,
-     .offset = SETTING(introspection.client_id),
-     .required = "register a client for kube-introspect at the provider and write its client_id"},
-    {.name = "method",
-     .type = &field_choice,
-     .offset = SETTING(introspection.method),
-     .by_default = "client_secret_basic",
-     .words = WORDS("client_secret_basic", "client_secret_post", "tls_client_auth")},
-    {.name = "secretFile", .type = &field_file, .offset = SETTING(introspection.secret_file)},
-    {.name = "certFile", .type = &field_file, .offset = SETTING(introspection.cert_file)},
-    {.name = "keyFile", .type = &field_file, .offset = SETTING(introspection.key_file)},
-};
-
-static const struct field budget[] = {
-    {.name = "concurrent",
-     .type = &field_number,
-     .offset = SETTING(introspection.max_concurrent),
-     .by_default = "64",
-     .min = 1,
-     .max = LIMIT_CONCURRENT_CALLS},
-};
-
-static const struct field introspection[] = {
-    {.name = "endpoint",
-     .type = &field_string,
-     .offset = SETTING(introspection.endpoint),
-     .check = config_check_endpoint_url},
-    {.name = "client",
-     .type = &field_mapping,
-     .required = "providers answer nobody who does not say who asks: give id and secretFile",
-     .fields = FIELD_TABLE(client)},
-    {.name = "absentAudience",
-     .type = &field_either,
-     .offset = SETTING(policy.accept_absent_audience),
-     .by_default = "Refuse",
-     .words = WORDS("Refuse", "Accept")},
-    {.name = "absentTokenType",
-     .type = &field_either,
-     .offset = SETTING(policy.accept_absent_token_type),
-     .by_default = "Accept",
-     .words = WORDS("Refuse", "Accept")},
-    {.name = "absentSubject",
-     .type = &field_either,
-     .offset = SETTING(policy.absent_subject_is_client_id),
-     .by_default = "Refuse",
-     .words = WORDS("Refuse", "ClientID")},
-    {.name = "absentGroups",
-     .type = &field_either,
-     .offset = SETTING(policy.accept_absent_groups),
-     .by_default = "Refuse",
-     .words = WORDS("Refuse", "Accept")},
-    {.name = "timeout",
-     .type = &field_duration,
-     .offset = SETTING(introspection.timeout_ms),
-     .by_default = "2s",
-     .min = 50,
-     .max = MINUTE_MS / 2},
-    {.name = "budget", .type = &field_mapping, .fields = FIELD_TABLE(budget)},
 };
 
 static const struct field tier[] = {
@@ -272,7 +211,7 @@ static const struct field fields[] = {
     {.name = "introspection",
      .type = &field_mapping,
      .required = "say how the provider is asked: give at least client",
-     .fields = FIELD_TABLE(introspection)},
+     .fields = &config_introspection_fields},
     {.name = "cache", .type = &field_mapping, .fields = FIELD_TABLE(cache)},
     {.name = "clockSkew",
      .type = &field_seconds,
@@ -317,35 +256,6 @@ static int check_tokens(struct config_reader *reader, const struct yaml_node *no
     if (!policy->takes_opaque && policy->opaque_prefix.n_bytes > 0)
         return config_refuse(reader, yaml_member(place, "opaquePrefix"),
                              "the prefix has no effect without opaque: true: set that, or remove the prefix");
-    return 0;
-}
-
-/* A file that a client method needs, or that another one needs. */
-struct client_file {
-    const char *name;
-    const char *path;
-    bool is_needed;
-};
-
-static int check_client(struct config_reader *reader, const struct yaml_node *node,
-                        const struct issuer_settings *settings) {
-    const struct config_introspection *client_of = &settings->introspection;
-    const struct yaml_node *place = yaml_member(yaml_member(node, "introspection"), "client");
-    const bool is_tls = client_of->method == CLIENT_TLS;
-    const struct client_file files[] = {{"secretFile", client_of->secret_file, !is_tls},
-                                        {"certFile", client_of->cert_file, is_tls},
-                                        {"keyFile", client_of->key_file, is_tls}};
-    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-        if (files[i].is_needed && files[i].path == NULL)
-            return config_refuse_absence(reader, place, files[i].name,
-                                         is_tls ? "method tls_client_auth needs certFile and keyFile"
-                                                : "write the file that holds the client secret");
-        if (!files[i].is_needed && files[i].path != NULL)
-            return config_refuse(reader, yaml_member(place, files[i].name), "%s",
-                                 is_tls
-                                     ? "method tls_client_auth uses no secret: remove this field"
-                                     : "only method tls_client_auth uses this file: remove the field, or set the method");
-    }
     return 0;
 }
 
@@ -446,7 +356,7 @@ static int check_one(struct config_reader *reader, const struct yaml_node *node,
     static int (*const checks[])(struct config_reader *, const struct yaml_node *, struct issuer_settings *) = {
         check_tokens, check_tiers, check_extra, check_user_rules, check_group_mapping};
     settings->policy.claim_rules = settings->claim_rules;
-    int r = check_client(reader, node, settings);
+    int r = config_introspection_check(reader, yaml_member(node, "introspection"), &settings->introspection);
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]) && r == 0; i++)
         r = checks[i](reader, node, settings);
     return r;
@@ -496,7 +406,8 @@ static int warn_of_introspection(struct config_reader *reader, const struct yaml
                                  const struct issuer_policy *policy) {
     const struct yaml_node *node = yaml_member(issuer_node, "introspection");
     int r = 0;
-    /* clientIDs alone do not tell a client's refresh token from its access token: oidc-provider reports both active for it. */
+    /* clientIDs alone do not tell a client's refresh token from its access token: oidc-provider reports both active for it.
+     */
     if (policy->accept_absent_token_type && (policy->any_client || policy->accept_absent_audience))
         r = config_warn(
             reader, member_or(node, "absentTokenType"),

@@ -151,6 +151,14 @@ void metrics_discovery(struct metrics *metrics, size_t issuer, bool succeeded) {
     add(&metrics->issuers[issuer].discovery[succeeded], 1);
 }
 
+/* A breaker that a probe left open has not opened again. */
+void metrics_breaker(struct metrics *metrics, size_t issuer, enum breaker_state state) {
+    struct metrics_issuer *row = &metrics->issuers[issuer];
+    const int64_t before = atomic_exchange_explicit(&row->breaker, state, memory_order_relaxed);
+    if (before == BREAKER_CLOSED && state == BREAKER_OPEN)
+        add(&row->breaker_opens, 1);
+}
+
 /* ---- configuration ---- */
 
 void metrics_reload(struct metrics *metrics, bool succeeded, uint32_t generation, int64_t unix_ms) {

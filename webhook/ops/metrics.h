@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "core/breaker.h"
 #include "core/decide.h"
 #include "ops/audit.h"
 
@@ -48,6 +49,9 @@ void metrics_call_begin(struct metrics *metrics, size_t issuer);
 void metrics_call_end(struct metrics *metrics, size_t issuer, enum call_outcome outcome, int64_t duration_us);
 void metrics_flights_waiting(struct metrics *metrics, size_t issuer, int change);
 void metrics_discovery(struct metrics *metrics, size_t issuer, bool succeeded);
+
+/* The state that an issuer's breaker has come to. */
+void metrics_breaker(struct metrics *metrics, size_t issuer, enum breaker_state state);
 
 void metrics_reload(struct metrics *metrics, bool succeeded, uint32_t generation, int64_t unix_ms);
 

@@ -262,6 +262,19 @@ static void render_flights(const struct rows *rows, struct buffer *buffer) {
         append_i64_row(buffer, waiting, "issuer", row->name, value_of(&row->waiting));
 }
 
+static void render_breakers(const struct rows *rows, struct buffer *buffer) {
+    static const char state[] = "kube_introspect_breaker_state";
+    append_head(buffer, state, "gauge",
+                "0: the provider is asked. 1: one call is under way to see whether it is back. 2: it is left alone.");
+    const struct metrics_issuer *row;
+    for (size_t i = 0; (row = next_row(rows, &i)) != NULL;)
+        append_i64_row(buffer, state, "issuer", row->name, value_of(&row->breaker));
+    static const char opens[] = "kube_introspect_breaker_opens_total";
+    append_head(buffer, opens, "counter", "How often a provider began to be left alone because its calls failed.");
+    for (size_t i = 0; (row = next_row(rows, &i)) != NULL;)
+        append_u64_row(buffer, opens, "issuer", row->name, count_of(&row->breaker_opens));
+}
+
 static void render_discovery(const struct rows *rows, struct buffer *buffer) {
     static const char name[] = "kube_introspect_discovery_total";
     append_head(buffer, name, "counter", "Fetches of discovery documents, by issuer and result.");
@@ -377,6 +390,7 @@ void metrics_render(struct metrics *metrics, struct cache *cache, struct audit *
     render_calls(&rows, buffer);
     render_call_durations(&rows, buffer);
     render_flights(&rows, buffer);
+    render_breakers(&rows, buffer);
     render_discovery(&rows, buffer);
     render_bad_requests(metrics, buffer);
     render_connections(metrics, buffer);

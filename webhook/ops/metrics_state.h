@@ -53,6 +53,8 @@ struct metrics_issuer {
     struct metrics_histogram duration;
     metrics_counter discovery[2]; /* failed, succeeded */
     metrics_gauge in_flight, waiting;
+    metrics_gauge breaker; /* enum breaker_state */
+    metrics_counter breaker_opens;
     char name[LIMIT_METRICS_NAME_BYTES + 1]; /* written once, before n_issuers counts the row */
 };
 

@@ -208,3 +208,181 @@ Test(lane, a_ticket_that_comes_too_late_is_not_asked_for) {
     cr_assert_eq(https_server_n_requests(world.server), 0);
     world_deinit(&world);
 }
+
+/* ---- the breaker ---- */
+
+static bool metrics_has(struct world *world, const char *row) {
+    struct buffer buffer __attribute__((cleanup(buffer_deinit)));
+    buffer_init(&buffer, LIMIT_METRICS_BYTES);
+    metrics_render(world->metrics, NULL, NULL, "v1", &buffer);
+    buffer_append_char(&buffer, '\0');
+    return strstr(buffer.data, row) != NULL;
+}
+
+static _Atomic int status;
+
+static void answer_with_the_status(void *context, const struct https_request *request) {
+    (void)context;
+    https_reply(request, status, JSON, NULL, ACTIVE);
+}
+
+static void start_with_a_breaker(struct world *world, https_script *script) {
+    world_init(world);
+    world->introspection.breaker =
+        (struct breaker_policy){.failure_permille = 500, .minimum_calls = 4, .window_ms = 10000, .open_for_ms = 1000};
+    status = 200;
+    world_start(world, script);
+}
+
+static void open_breaker(struct world *world) {
+    status = 503;
+    for (unsigned i = 0; i < 4; i++)
+        cr_assert_eq(ask(world, "a"), REASON_PROVIDER_ERROR);
+}
+
+static bool describes(struct world *world, const char *words) {
+    struct buffer buffer __attribute__((cleanup(buffer_deinit)));
+    buffer_init(&buffer, 4096);
+    fetch_describe(world->fetch, &buffer);
+    buffer_append_char(&buffer, '\0');
+    return strstr(buffer.data, words) != NULL;
+}
+
+Test(lane, an_open_breaker_answers_at_once_and_stores_nothing) {
+    struct world world;
+    start_with_a_breaker(&world, answer_with_the_status);
+    cr_assert(describes(&world, "[+]corp endpoint known\n"));
+    open_breaker(&world);
+    cr_assert_eq(ask(&world, "b"), REASON_BREAKER_OPEN);
+    cr_assert_eq(ask(&world, "a"), REASON_BREAKER_OPEN);
+    cr_assert_eq(https_server_n_requests(world.server), 4);
+    cr_assert_not(is_cached(&world, "a") || is_cached(&world, "b"));
+    cr_assert(describes(&world, "[-]corp endpoint known; breaker open\n"));
+    world_deinit(&world);
+}
+
+Test(lane, after_its_time_one_call_goes_through_and_its_answer_closes_the_breaker) {
+    struct world world;
+    start_with_a_breaker(&world, answer_with_the_status);
+    open_breaker(&world);
+    world.ahead_ms += 1000;
+    cr_assert_eq(ask(&world, "b"), REASON_PROVIDER_ERROR);
+    cr_assert_eq(ask(&world, "b"), REASON_BREAKER_OPEN);
+    status = 200;
+    world.ahead_ms += 1000;
+    cr_assert_eq(ask(&world, "b"), REASON_OK);
+    cr_assert_eq(ask(&world, "c"), REASON_OK);
+    cr_assert_eq(https_server_n_requests(world.server), 7);
+    cr_assert(describes(&world, "[+]corp endpoint known\n"));
+    world_deinit(&world);
+}
+
+static void fail_at_the_gate(void *context, const struct https_request *request) {
+    if (status == 200)
+        gate_pass(context);
+    https_reply(request, status, JSON, NULL, ACTIVE);
+}
+
+Test(lane, while_the_probe_is_under_way_nobody_else_asks) {
+    struct world world;
+    start_with_a_breaker(&world, fail_at_the_gate);
+    open_breaker(&world);
+    status = 200;
+    gate_close(&world);
+    world.ahead_ms += 1000;
+    struct caller probe, joined;
+    cr_assert_eq(call_of(&world, &probe, "a", LONG_MS), 0);
+    wait_for(&world, &world.n_at_gate, 1);
+    cr_assert_eq(ask(&world, "b"), REASON_BREAKER_OPEN);
+    cr_assert_eq(call_of(&world, &joined, "a", LONG_MS), 0);
+    cr_assert(describes(&world, "; breaker half-open\n"));
+    gate_open(&world);
+    release(&probe, 1, REASON_OK);
+    release(&joined, 1, REASON_OK);
+    cr_assert_eq(ask(&world, "b"), REASON_OK);
+    world_deinit(&world);
+}
+
+Test(lane, whoever_waits_for_a_place_hears_at_once_that_the_breaker_has_opened) {
+    struct world world;
+    world_init(&world);
+    world.introspection.breaker =
+        (struct breaker_policy){.failure_permille = 500, .minimum_calls = 1, .window_ms = 10000, .open_for_ms = 1000};
+    world.introspection.max_concurrent = 1;
+    status = 200;
+    gate_close(&world);
+    world_start(&world, fail_at_the_gate);
+    struct caller callers[10];
+    ask_for_many(&world, callers, 10);
+    wait_for(&world, &world.n_at_gate, 1);
+    EVENTUALLY(metrics_has(&world, "kube_introspect_flights_waiting{issuer=\"corp\"} 9"));
+    status = 500;
+    gate_open(&world);
+    release(callers, 1, REASON_PROVIDER_ERROR);
+    release(&callers[1], 9, REASON_BREAKER_OPEN);
+    cr_assert_eq(https_server_n_requests(world.server), 1);
+    world_deinit(&world);
+}
+
+Test(lane, a_reply_that_is_one_tokens_fault_opens_nothing) {
+    struct world world;
+    start_with_a_breaker(&world, answer_with_the_status);
+    static const struct {
+        int status;
+        enum reason reason;
+    } cases[] = {{401, REASON_CLIENT_CREDENTIALS_REJECTED}, {404, REASON_PROVIDER_MISCONFIGURED}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        status = cases[i].status;
+        for (unsigned j = 0; j < 10; j++)
+            cr_assert_eq(ask(&world, "a"), cases[i].reason);
+    }
+    world_deinit(&world);
+}
+
+Test(lane, five_calls_in_a_row_without_an_answer_open_the_breaker) {
+    struct world world;
+    world_init(&world);
+    world.introspection.breaker =
+        (struct breaker_policy){.failure_permille = 1000, .minimum_calls = 1000, .window_ms = 10000, .open_for_ms = 1000};
+    world.introspection.timeout_ms = 50;
+    gate_close(&world);
+    world_start(&world, answer_at_the_gate);
+    for (unsigned i = 0; i < LIMIT_BREAKER_TIMEOUTS; i++)
+        cr_assert_eq(ask(&world, "a"), REASON_PROVIDER_TIMEOUT);
+    cr_assert_eq(ask(&world, "a"), REASON_BREAKER_OPEN);
+    world_deinit(&world);
+}
+
+Test(lane, callers_who_give_up_before_the_answer_count_as_time_outs) {
+    struct world world;
+    world_init(&world);
+    world.introspection.breaker =
+        (struct breaker_policy){.failure_permille = 1000, .minimum_calls = 1000, .window_ms = 10000, .open_for_ms = 1000};
+    world.introspection.timeout_ms = LONG_MS;
+    gate_close(&world);
+    world_start(&world, answer_at_the_gate);
+    for (unsigned i = 0; i < LIMIT_BREAKER_TIMEOUTS; i++) {
+        struct caller caller;
+        cr_assert_eq(call_of(&world, &caller, "a", 300), 0);
+        wait_for(&world, &world.n_at_gate, i + 1);
+        release(&caller, 1, REASON_DEADLINE_EXCEEDED);
+    }
+    cr_assert_eq(ask(&world, "a"), REASON_BREAKER_OPEN);
+    world_deinit(&world);
+}
+
+Test(lane, a_reload_keeps_the_breaker_open) {
+    struct world world;
+    start_with_a_breaker(&world, answer_with_the_status);
+    open_breaker(&world);
+    struct provider *const previous = world.provider;
+    world_make_provider(&world, previous);
+    cr_assert_eq(fetch_configure(world.fetch, &world.provider, 1), 0);
+    cr_assert_eq(ask(&world, "a"), REASON_BREAKER_OPEN);
+    status = 200;
+    world.ahead_ms += 1000;
+    cr_assert_eq(ask(&world, "a"), REASON_OK);
+    cr_assert_eq(https_server_n_requests(world.server), 5);
+    provider_unref(previous);
+    world_deinit(&world);
+}

@@ -117,6 +117,10 @@ Test(config, the_least_file_has_all_defaults) {
     cr_expect_null(introspection->ca_file);
     cr_expect_eq(introspection->timeout_ms, 2000);
     cr_expect_eq(introspection->max_concurrent, 64);
+    cr_expect_eq(introspection->breaker.failure_permille, 500);
+    cr_expect_eq(introspection->breaker.minimum_calls, 20);
+    cr_expect_eq(introspection->breaker.window_ms, 10000);
+    cr_expect_eq(introspection->breaker.open_for_ms, 1000);
     cr_expect_eq(config->cache.max_entries, 100000);
     cr_expect_eq(config->cache.max_negative_entries, 20000);
     cr_expect_str_eq(config->audit.path, "-");
@@ -176,6 +180,10 @@ Test(config, every_field_of_an_issuer_arrives) {
     cr_expect(issuer->accept_absent_groups);
     cr_expect_eq(introspection->timeout_ms, 500);
     cr_expect_eq(introspection->max_concurrent, 8);
+    cr_expect_eq(introspection->breaker.failure_permille, 250);
+    cr_expect_eq(introspection->breaker.minimum_calls, 7);
+    cr_expect_eq(introspection->breaker.window_ms, 60000);
+    cr_expect_eq(introspection->breaker.open_for_ms, 2500);
     cr_expect_eq(issuer->ttl_ms, 90000);
     cr_expect_eq(issuer->negative_ttl_ms, 5000);
     cr_assert_eq(issuer->n_tiers, 2);

@@ -79,6 +79,28 @@ Test(config_fields, numbers) {
     }
 }
 
+Test(config_fields, fractions) {
+    static const struct {
+        const char *text;
+        uint32_t permille; /* 0: refused */
+    } cases[] = {{"0.5", 500}, {"0.05", 50}, {"0.125", 125}, {"1", 1000}, {"1.0", 1000}, {"1.000", 1000}, {"0.01", 10},
+                 {"0", 0},     {"0.009", 0}, {"1.001", 0},   {"2", 0},    {"0.1234", 0}, {".5", 0},       {"0.", 0},
+                 {"-0.5", 0},  {"5e-1", 0},  {"50%", 0},     {"00.5", 0}, {"0,5", 0},    {"'0.5'", 0},    {"0.5x", 0},
+                 {"0x.5", 0},  {"2.5", 0},   {"[0.5]", 0},   {"~", 0},    {"", 0}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[128];
+        struct config *config;
+        struct error error = {};
+        snprintf(text, sizeof(text), "breaker: {failureRatio: %s}\n    client:", cases[i].text);
+        const int r = parse_with("client:", text, &config, &error);
+        cr_expect_eq(r, cases[i].permille == 0 ? CONFIG_INVALID : 0, "%s: %s", cases[i].text, error.text);
+        if (r != 0)
+            continue;
+        cr_expect_eq(config->introspection[0].breaker.failure_permille, cases[i].permille, "%s", cases[i].text);
+        config_free(config);
+    }
+}
+
 Test(config_fields, booleans_are_true_and_false_and_nothing_else) {
     static const char *const others[] = {"yes", "on", "True", "TRUE", "y", "1", "\"true\"", "'true'", "[true]", "~", ""};
     struct config *config;

@@ -170,6 +170,20 @@ Test(metrics, every_call_outcome_has_a_word_of_its_own) {
     }
 }
 
+Test(metrics, a_breaker_has_opened_once_however_many_probes_fail) {
+    const size_t corp = metrics_issuer(metrics, TEXT("corp"));
+    assert_row("kube_introspect_breaker_state{issuer=\"corp\"} 0");
+    metrics_breaker(metrics, corp, BREAKER_OPEN);
+    metrics_breaker(metrics, corp, BREAKER_HALF_OPEN);
+    assert_row("kube_introspect_breaker_state{issuer=\"corp\"} 1");
+    metrics_breaker(metrics, corp, BREAKER_OPEN);
+    assert_row("kube_introspect_breaker_state{issuer=\"corp\"} 2");
+    assert_row("kube_introspect_breaker_opens_total{issuer=\"corp\"} 1");
+    metrics_breaker(metrics, corp, BREAKER_CLOSED);
+    metrics_breaker(metrics, corp, BREAKER_OPEN);
+    assert_row("kube_introspect_breaker_opens_total{issuer=\"corp\"} 2");
+}
+
 Test(metrics, an_issuer_keeps_its_row) {
     const size_t corp = metrics_issuer(metrics, TEXT("corp"));
     (void)metrics_issuer(metrics, TEXT("labs"));
