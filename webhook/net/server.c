@@ -71,6 +71,12 @@ static bool is_ready(void *context, struct buffer *lines) {
 
 /* ---- the kinds of loops ---- */
 
+static void register_authentication(struct loop *loop, h2o_pathconf_t *path) {
+    static const struct review_kind *const kinds[] = {&authenticate_reviews};
+    review_register(loop, path, kinds, sizeof(kinds) / sizeof(kinds[0]),
+                    "There is nothing here. TokenReviews are answered at /authenticate.");
+}
+
 static SSL_CTX *authentication_tls(const struct runtime *runtime) {
     return runtime->authentication_tls;
 }
@@ -83,7 +89,7 @@ static const struct loop_role authentication_role = {
     .name = "authentication",
     .max_entity_bytes = LIMIT_H2O_ENTITY_BYTES,
     .idle_ms = LIMIT_HTTP_IDLE_MS,
-    .register_handler = authenticate_register,
+    .register_handler = register_authentication,
     .tls_of = authentication_tls,
 };
 
