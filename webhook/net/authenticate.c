@@ -1,6 +1,7 @@
 #include "net/authenticate.h"
 
 #include "net/request.h"
+#include "wire/subject_access_review.h"
 #include "wire/token_review.h"
 
 #define CREDENTIAL_KEY TEXT("kube-introspect.io/credential")
@@ -10,6 +11,8 @@ struct login {
     struct review review;
     struct token_review asked;
     struct decision decision;
+    size_t n_handle_bytes; /* 0: none is given out */
+    char handle[LIMIT_HANDLE_BYTES];
 };
 
 static void login_deinit(struct review *review) {
@@ -17,6 +20,28 @@ static void login_deinit(struct review *review) {
 }
 
 /* ---- 7: the answer ---- */
+
+/*
+ * What leads later requests of this user back to the token. By the configuration of now and not by the login's, which may
+ * have waited meanwhile: whoever verifies it has that one, or a later one. Made for each answer, so it takes no memory of
+ * the token's. Returns 0, or -EIO.
+ */
+static int make_handle(struct login *login) {
+    const struct loop *loop = login->review.loop;
+    login->n_handle_bytes = 0;
+    if (login->decision.verdict != VERDICT_ALLOW || loop->handle_keys == NULL)
+        return 0;
+    struct identity_names names;
+    identity_names(login->decision.identity, &names);
+    const struct handle_subject subject = {
+        .username = names.username, .uid = names.uid, .cluster = snapshot_policy(loop->runtime->snapshot)->cluster};
+    struct buffer handle;
+    buffer_init_fixed(&handle, login->handle, sizeof(login->handle));
+    const int r = handle_append(loop->handle_keys, &subject, login->decision.key, login->review.unix_ms / 1000, &handle);
+    if (r == 0 && handle.error == 0)
+        login->n_handle_bytes = handle.n_bytes;
+    return r == 0 ? handle.error : r;
+}
 
 static struct text user_of(const struct login *login) {
     return login->decision.verdict == VERDICT_ALLOW ? identity_user(login->decision.identity) : TEXT("");
@@ -28,20 +53,31 @@ static void describe(const struct login *login, struct audit_record *ret_record)
         ret_record->user = identity_user(login->decision.identity);
 }
 
+/* What belongs to this answer and not to the user. What the API server writes into its own audit log is found again in
+   ours. Returns how many. */
+static size_t collect_extra(const struct login *login, struct buffer *credential, struct review_extra ret_extra[2]) {
+    const struct decision *decision = &login->decision;
+    if (decision->verdict != VERDICT_ALLOW || !decision->has_key)
+        return 0;
+    buffer_append_hex(credential, decision->key, DECISION_CREDENTIAL_BYTES);
+    ret_extra[0] = (struct review_extra){.key = CREDENTIAL_KEY, .value = buffer_text(credential)};
+    ret_extra[1] =
+        (struct review_extra){.key = HANDLE_EXTRA_KEY, .value = {.data = login->handle, .n_bytes = login->n_handle_bytes}};
+    return login->n_handle_bytes == 0 ? 1 : 2;
+}
+
 static void encode(const struct login *login, struct buffer *buffer) {
     const struct decision *decision = &login->decision;
     const bool is_allowed = decision->verdict == VERDICT_ALLOW;
     char memory[2 * DECISION_CREDENTIAL_BYTES + 1];
     struct buffer credential;
     buffer_init_fixed(&credential, memory, sizeof(memory));
-    buffer_append_hex(&credential, decision->key, DECISION_CREDENTIAL_BYTES);
-    /* What the API server writes into its own audit log is found again in ours. */
-    const struct review_extra extra[] = {{.key = CREDENTIAL_KEY, .value = buffer_text(&credential)}};
+    struct review_extra extra[2];
     const struct token_review_answer answer = {
         .version = login->asked.version,
         .user = user_of(login),
         .extra = extra,
-        .n_extra = decision->has_key ? sizeof(extra) / sizeof(extra[0]) : 0,
+        .n_extra = collect_extra(login, &credential, extra),
         .audiences = decision->audiences,
         .n_audiences = is_allowed && decision->has_audiences ? decision->n_audiences : 0,
         .error = decision->verdict == VERDICT_UNAVAILABLE ? text_of(reason_sentence(decision->reason)) : TEXT(""),
@@ -53,6 +89,8 @@ static void encode(const struct login *login, struct buffer *buffer) {
 static void answer(struct review *review) {
     struct login *login = (struct login *)review;
     struct loop *loop = review->loop;
+    if (make_handle(login) != 0)
+        decide_unavailable(REASON_INTERNAL, &login->decision);
     struct audit_record record;
     describe(login, &record);
     /* No identity leaves that has no audit record. */
@@ -63,8 +101,8 @@ static void answer(struct review *review) {
         decide_unavailable(REASON_INTERNAL, &login->decision);
         encode(login, &loop->scratch);
     }
-    metrics_review(loop->services->metrics, login->decision.verdict, login->decision.reason, login->decision.cache,
-                   record.duration_us);
+    metrics_review(loop->services->metrics, METRICS_LOGIN, login->decision.verdict, login->decision.reason,
+                   login->decision.cache, record.duration_us);
     review_send(review, buffer_text(&loop->scratch));
 }
 
