@@ -181,29 +181,20 @@ def cached(bench, rounds, seconds):
     row("cached, 2,000 a second: p99 as a multiple of the static reply's", p99_floor, "aim <= 1.3")
 
 
-def calls_alone(bench, provider_port, connections, seconds):
-    """Calls a second of a program that does nothing but call the provider by libcurl."""
-    run = subprocess.run(["taskset", "-c", SERVER_CPU, bench.programs / "calls", f"https://localhost:{provider_port}/introspect",
-                          bench.folder / "ca.crt", str(connections), str(seconds)], capture_output=True, text=True, timeout=120)
-    return json.loads(run.stdout)["per_second"]
-
-
 def uncached(bench, rounds, seconds, delay_ms, connections, aim):
     """With few callers a slow provider is the limit, with many the core is."""
     provider = bench.provider(delay_ms)
     ours, _ = bench.webhook(provider, entries=1000000)
     go, _ = bench.go_webhook(provider)
-    of_go, of_calls, rates = [], [], []
+    of_go, rates = [], []
     for _ in range(rounds):
         runs = {name: bench.load(port, "--fresh", "--connections", connections, "--seconds", seconds)["per_second"]
                 for name, port in (("ours", ours), ("go", go))}
         rates.append(runs["ours"])
         of_go.append(runs["ours"] / runs["go"])
-        of_calls.append(runs["ours"] / calls_alone(bench, provider, connections, seconds))
     what = f"uncached, provider takes {delay_ms} ms, {connections} callers"
     row(f"{what}: reviews a second", rates)
     row(f"{what}: ratio to the Go webhook", of_go, aim)
-    row(f"{what}: ratio to libcurl alone", of_calls)
 
 
 def resident_bytes(process):
