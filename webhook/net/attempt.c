@@ -82,9 +82,11 @@ void attempt_fail(struct lane *lane, struct flight *flight, enum reason reason) 
 static void land(struct lane *lane, struct flight *flight, struct fact *fact) {
     struct lanes *const lanes = lane->lanes;
     cache_insert(lanes->cache, fact);
+    /* Read before anybody is told: who hears of it may run first, and ask again for a newer answer at once. */
+    const int64_t landed_mono_ms = clock_mono_ms(lanes->clock);
     leave(lane, flight);
     flight_deliver(flight, REASON_OK, fact);
-    flight_land(flight, fact, clock_mono_ms(lanes->clock));
+    flight_land(flight, fact, landed_mono_ms);
     flight_list_append(&lanes->landed, flight);
 }
 

@@ -67,6 +67,8 @@ static char *field_of(struct framing *framing) {
 
 static int on_value(http_parser *parser, const char *bytes, size_t n_bytes) {
     struct framing *framing = parser->data;
+    if (memchr(bytes, '\0', n_bytes) != NULL) /* RFC 9110 section 5.5; http_parser lets it pass */
+        return refuse(framing, FRAMING_INVALID);
     if (framing->field == NULL) {
         framing->field = field_of(framing);
         if (count(framing, LINE_BYTES) != 0)
@@ -92,8 +94,8 @@ static bool is_without_body(const http_parser *parser) {
 
 static int on_headers(http_parser *parser) {
     struct framing *framing = parser->data;
-    /* We never ask to change the protocol. */
-    if (parser->http_major != 1 || parser->status_code == 101)
+    /* We never ask to change the protocol. A status has three digits, which http_parser does not mind. */
+    if (parser->http_major != 1 || parser->status_code == 101 || parser->status_code < 100 || parser->status_code > 999)
         return refuse(framing, FRAMING_INVALID);
     framing->has_headers = !is_interim(parser);
     framing->field = framing->name; /* the next name begins anew */

@@ -158,7 +158,7 @@ def test_cert_manager_makes_the_secrets_that_the_pod_mounts(rendered):
     (volume,) = the("Deployment", file)["spec"]["template"]["spec"]["volumes"]
     mounted = {source["secret"]["name"] for source in volume["projected"]["sources"] if "secret" in source}
     made = {each["spec"]["secretName"] for each in documents(file) if each["kind"] == "Certificate"}
-    assert mounted - made == {"kube-introspect-provider"}
+    assert mounted - made == {"kube-introspect-provider", "kube-introspect-handle"}
 
 
 def test_the_service_monitor_selects_the_metrics_service_alone(rendered):
@@ -177,7 +177,8 @@ def sources(certificates):
     return {"kube-introspect-tls": {"tls.crt": certificates.server.cert, "tls.key": certificates.server.key},
             "kube-introspect-client-ca": {"ca.crt": certificates.client_ca.cert},
             "kube-introspect-provider-ca": {"ca.crt": certificates.provider_ca.cert},
-            "kube-introspect-provider": {"client-secret": b"a secret of tests\n"}}
+            "kube-introspect-provider": {"client-secret": b"a secret of tests\n"},
+            "kube-introspect-handle": {"handle-key": b"a key of tests, of 32 characters\n"}}
 
 
 def lay_out(folder, deployment, config, sources):

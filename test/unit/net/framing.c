@@ -56,6 +56,7 @@ static const struct row rows[] = {
     {"cut before the last chunk", OK "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", 1, FRAMING_CUT, 200, JSON,
      .body = "{}"},
     {"no HTTP", "SSH-2.0-OpenSSH\r\n", 0, FRAMING_INVALID, .status = 0},
+    {"a status of two digits", "HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n", 0, FRAMING_INVALID, .status = 0},
     {"HTTP/2", "HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", 0, FRAMING_INVALID, .status = 0},
     {"another protocol", "HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", 0, FRAMING_INVALID,
      .status = 0},
@@ -124,6 +125,16 @@ Test(framing, a_connection_with_more_on_it_than_was_asked_for_is_not_kept) {
     cr_assert(text_equal(buffer_text(&reading.body), TEXT("{}")));
     cr_assert_not(reading.framing.keeps_alive);
     buffer_deinit(&reading.body);
+}
+
+Test(framing, a_zero_byte_in_a_value_is_refused) {
+    static const char bytes[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\0x\r\nContent-Length: 0\r\n\r\n";
+    struct buffer body;
+    struct framing framing;
+    buffer_init(&body, 4096);
+    framing_begin(&framing, &body, MAX_BODY);
+    cr_assert_eq(framing_feed(&framing, bytes, sizeof(bytes) - 1), FRAMING_INVALID);
+    buffer_deinit(&body);
 }
 
 /* Feeds the same piece again and again. */
