@@ -89,7 +89,7 @@ issuers:
   introspection:
     endpoint: https://localhost:{provider_port}/introspect
     client: {{id: bench, method: client_secret_basic, secretFile: secret}}
-    budget: {{concurrent: 256}}
+    budget: {{concurrent: 256, perSecond: 1000000, burst: 1000000, unknownTokens: 1}}
   cache: {{ttl: 10m}}
   claimMappings:
     username: {{claim: preferred_username, prefix: "demo:"}}

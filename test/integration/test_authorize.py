@@ -10,7 +10,8 @@ from lib.authorizer import V1, V1BETA1, authorize, handle_of, login, with_handle
 
 CHANGES = {"handle": handle.HANDLE}
 NOW = {"handle": {**handle.HANDLE, "recheckAfter": "0s"}}  # each request asks the provider
-SHORT = {"cache": {"ttl": "200ms"}}
+# And nothing opens the breaker, however often a test asks a provider that fails.
+SHORT = {"cache": {"ttl": "200ms"}, "introspection": {"breaker": {"minimumCalls": 10000}}}
 
 
 def told(answer, word):

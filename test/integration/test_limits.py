@@ -49,10 +49,10 @@ def test_a_silent_provider_does_not_slow_the_tokens_of_another(providers, start)
     webhook = start(issuers=[
         configuration.issuer(silent, {"tokens": {"opaquePrefix": "one_"}, "introspection": {"timeout": "10s"}}, name="silent"),
         configuration.issuer(quick, {"tokens": {"opaquePrefix": "two_"}}, name="quick")])
-    waiting = [webhook.caller() for _ in range(70)]  # more than may be asked at once
+    waiting = [webhook.caller() for _ in range(70)]  # more than may be asked at once: of unknown tokens 0.8 of 64
     for caller in waiting:
         caller.ask(silent.knows(sentinel.token("one_"), reply.silence()), timeout="5s")
-    silent.wait_for_calls(64)
+    silent.wait_for_calls(52)
     caller = webhook.caller()
     began = time.monotonic()
     for _ in range(20):

@@ -100,8 +100,8 @@ AFTER_LOGIN = {
     "handle_malformed", "handle_altered", "handle_other_user", "handle_other_uid", "handle_other_cluster", "handle_too_old",
     "handle_from_future",
 }
-# Of a provider that has failed for a while, in the tests of that.
-AFTER_FAILURES = {"breaker_open"}
+# Of a provider that has failed or was asked much for a while, in the tests of that.
+AFTER_FAILURES = {"breaker_open", "over_budget"}
 # Here, but in tests of their own below.
 APART = {"audit_unwritable", "stopping", "discovery_failed"}
 

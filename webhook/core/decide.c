@@ -154,6 +154,7 @@ static enum decide_step decide_cached(const struct decide *with, const struct te
     const bool is_active = decision->fact->answer == FACT_ACTIVE;
     const int serves = is_active ? may_serve(with, decision)
                                  : is_fresh(with, decision->fact, issuer_of_decision(with, decision)->negative_ttl_ms);
+    decision->was_good = is_active;
     if (serves == 0) {
         decision->cache = CACHE_OUTCOME_STALE;
         rest_on(decision, NULL, NULL);

@@ -91,6 +91,7 @@ enum verdict { VERDICT_ALLOW, VERDICT_DENY, VERDICT_UNAVAILABLE };
     X(DISCOVERY_FAILED, "discovery_failed", UNAVAILABLE,                                                                   \
       "The introspection endpoint is not known yet: discovery has not succeeded.")                                         \
     X(BREAKER_OPEN, "breaker_open", UNAVAILABLE, "The provider did not answer lately, and is left alone for a moment.")    \
+    X(OVER_BUDGET, "over_budget", UNAVAILABLE, "The provider has been asked as often as its budget allows.")               \
     X(OVERLOADED, "overloaded", UNAVAILABLE, "Too many tokens wait for the provider.")                                     \
     X(DEADLINE_EXCEEDED, "deadline_exceeded", UNAVAILABLE, "The caller's time was over before the provider answered.")     \
     X(AUDIT_UNWRITABLE, "audit_unwritable", UNAVAILABLE, "The audit log cannot be written and whenUnwritable is Refuse.")  \

@@ -161,6 +161,7 @@ enum recheck_step recheck_begin(const struct recheck_with *with,
         return conclude(recheck, reason);
     if (cache_find(with->decide.cache, recheck->decision.key, &recheck->standing, NULL) != 0)
         return pass_unknown(with, recheck);
+    recheck->decision.was_good = recheck->standing->answer == FACT_ACTIVE;
     reason = find_issuer(with, issuer_of, context, recheck);
     if (reason == REASON_FACT_UNKNOWN)
         return pass_unknown(with, recheck);

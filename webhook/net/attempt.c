@@ -64,10 +64,11 @@ static void keep(struct lane *lane, struct call *call) {
 
 static void leave(struct lane *lane, struct flight *flight) {
     if (flight->state == FLIGHT_WAITING) {
-        flight_list_remove(&lane->waiting, flight);
+        flight_list_remove(&lane->waiting[flight->kind], flight);
         metrics_flights_waiting(lane->lanes->metrics, lane->provider->metrics_row, -1);
     } else {
         flight_list_remove(&lane->calling, flight);
+        lane->n_unknown_calling -= flight->kind == BUDGET_UNKNOWN;
     }
 }
 
@@ -249,6 +250,7 @@ static void start(struct lane *lane, struct flight *flight) {
     leave(lane, flight);
     flight->state = FLIGHT_CALLING;
     flight_list_append(&lane->calling, flight);
+    lane->n_unknown_calling += flight->kind == BUDGET_UNKNOWN;
     flight->secret = lane->preferred_secret;
     struct call *const call = take_call(lane);
     if (call != NULL && ask(lane, flight, call) == 0)
@@ -259,14 +261,20 @@ static void start(struct lane *lane, struct flight *flight) {
     attempt_fail(lane, flight, REASON_INTERNAL);
 }
 
+/* Unknown tokens never take all places, or a slow provider would be busy with garbage alone. */
+static bool has_place(const struct lane *lane, const struct flight *flight) {
+    return lane->calling.n_flights < lane->max_calling &&
+           (flight->kind != BUDGET_UNKNOWN || lane->n_unknown_calling < lane->max_unknown_calling);
+}
+
 void attempt_start_waiting(struct lane *lane) {
     if (atomic_load_explicit(&lane->provider->endpoint, memory_order_acquire) == NULL)
         return;
-    while (lane->waiting.first != NULL) {
+    for (struct flight *flight; (flight = lane_first_waiting(lane)) != NULL;) {
         if (!breaker_admits(&lane->breaker, clock_mono_ms(lane->lanes->clock)))
-            attempt_fail(lane, lane->waiting.first, REASON_BREAKER_OPEN);
-        else if (lane->calling.n_flights < lane->max_calling)
-            start(lane, lane->waiting.first);
+            attempt_fail(lane, flight, REASON_BREAKER_OPEN);
+        else if (has_place(lane, flight))
+            start(lane, flight);
         else
             return;
     }

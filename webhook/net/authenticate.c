@@ -125,7 +125,7 @@ static void begin(struct login *login) {
     const enum decide_step step = decide_begin(&with, review_issuer_of, login->review.runtime, login->asked.token,
                                                login->asked.audiences, login->asked.n_audiences, decision);
     if (step == DECIDE_ASK)
-        review_ask(&login->review, decision->issuer, decision->key, login->asked.token);
+        review_ask(&login->review, decision, login->asked.token);
     else
         review_done(&login->review);
 }

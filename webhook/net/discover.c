@@ -187,7 +187,7 @@ static void on_done(struct call *call, CURLcode code) {
 
 int64_t discover_due(const struct lane *lane) {
     const struct discover *const discover = &lane->discover;
-    const bool is_needed = lane->is_configured || lane->waiting.n_flights > 0;
+    const bool is_needed = lane->is_configured || lane_first_waiting(lane) != NULL;
     if (discover->call != NULL)
         return discover->call->deadline_mono_ms;
     return discover->url != NULL && is_needed ? discover->due_mono_ms : INT64_MAX;

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "core/budget.h"
 #include "core/cache.h"
 #include "core/reason.h"
 #include "net/provider.h"
@@ -20,7 +21,8 @@ struct ticket {
     struct ticket *next; /* the fetch thread's lists */
     int64_t deadline_mono_ms;
     int64_t
-        looked_mono_ms; /* when the caller found nothing in the cache; 0: now. A call that ended since then answers it */
+        looked_mono_ms;    /* when the caller found nothing in the cache; 0: now. A call that ended since then answers it */
+    enum budget_kind kind; /* whom it is about */
     void (*deliver)(struct ticket *ticket); /* on the fetch thread; must not block */
 
     /* the answer */

@@ -14,6 +14,7 @@ int flight_new(struct provider *provider, const uint8_t key[DIGEST_BYTES], struc
         return -ENOMEM;
     *flight = (struct flight){
         .provider = provider_ref(provider),
+        .kind = ticket->kind,
         .first = ticket,
         .last = &ticket->next,
         .n_tickets = 1,

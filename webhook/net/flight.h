@@ -19,6 +19,7 @@ struct flight {
     enum flight_state state;
     struct provider *provider; /* counted */
 
+    enum budget_kind kind; /* its first ticket's */
     struct ticket *first, **last;
     size_t n_tickets;
     int64_t earliest_mono_ms; /* deadline among the tickets; INT64_MAX without any */

@@ -13,7 +13,7 @@ void followup_begin(struct followup *followup) {
     const struct recheck_with with = recheck_with(followup);
     const enum recheck_step step = recheck_begin(&with, review_issuer_of, review->runtime, &followup->subject, recheck);
     if (step == RECHECK_ASK)
-        review_ask(review, recheck->decision.issuer, recheck->decision.key, recheck_token(recheck));
+        review_ask(review, &recheck->decision, recheck_token(recheck));
     else
         review_done(review);
 }

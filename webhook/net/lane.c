@@ -55,6 +55,7 @@ int lane_new(struct provider *provider, struct provider *previous, struct lane *
         buffer_init(&lane->headers[i], LIMIT_REQUEST_HEAD_BYTES);
     lane->provider = provider;
     lane->max_calling = config->max_concurrent < LIMIT_CONCURRENT_CALLS ? config->max_concurrent : LIMIT_CONCURRENT_CALLS;
+    lane->max_unknown_calling = (lane->max_calling * config->budget.unknown_permille + 999) / 1000;
     const struct breaker_policy breaker = breaker_policy_of(config);
     breaker_init(&lane->breaker, &breaker);
     int r = discover_init(&lane->discover, provider, previous);
@@ -139,15 +140,21 @@ void lane_breaker_end(struct lane *lane, uint32_t turn, enum breaker_result resu
 
 /* ---- the list ---- */
 
+struct flight *lane_first_waiting(const struct lane *lane) {
+    return lane->waiting[BUDGET_KNOWN].first != NULL ? lane->waiting[BUDGET_KNOWN].first
+                                                     : lane->waiting[BUDGET_UNKNOWN].first;
+}
+
 static bool is_endpoint_known(const struct lane *lane) {
     return atomic_load_explicit(&lane->provider->endpoint, memory_order_acquire) != NULL;
 }
 
 /* A reload must not send a provider that is down all those calls again which it took to learn that it is. */
-static void take_breaker_over(struct lane *lane) {
+static void take_over(struct lane *lane) {
     for (const struct lane *other = lane->next; other != NULL; other = other->next) {
-        if (other->provider->metrics_row != lane->provider->metrics_row)
+        if (!text_equal(lane_name(other), lane_name(lane)))
             continue;
+        budget_take_over(&lane->budget, &other->budget);
         breaker_take_over(&lane->breaker, &other->breaker);
         publish_breaker(lane);
         return;
@@ -162,12 +169,15 @@ struct lane *lanes_adopt(struct lanes *lanes, struct provider *provider) {
     lane->lanes = lanes;
     lane->next = lanes->first;
     lanes->first = lane;
-    take_breaker_over(lane);
+    budget_init(&lane->budget, &lane->provider->snapshot->config->introspection[provider->issuer].budget,
+                clock_mono_ms(lanes->clock));
+    take_over(lane);
     return lane;
 }
 
 static bool is_needed(const struct lane *lane) {
-    return lane->is_configured || lane->waiting.first != NULL || lane->calling.first != NULL || lane->discover.call != NULL;
+    return lane->is_configured || lane_first_waiting(lane) != NULL || lane->calling.first != NULL ||
+           lane->discover.call != NULL;
 }
 
 static void let_go(struct lane *lane) {
@@ -210,20 +220,33 @@ void lanes_expire_by(struct lanes *lanes, int64_t deadline_mono_ms) {
 static void refuse(struct lane *lane, struct flight *flight, enum reason reason) {
     if (reason == REASON_OVERLOADED)
         lane_report(lane, reason, "too many tokens or callers wait for the provider: it is slower than they come");
+    if (reason == REASON_OVER_BUDGET) {
+        metrics_over_budget(lane->lanes->metrics, lane->provider->metrics_row, flight->kind);
+        lane_report(lane, reason, "the provider's budget is used up (by %s tokens): see introspection.budget",
+                    budget_kind_word(flight->kind));
+    }
     flight_deliver(flight, reason, NULL);
     flight_free(flight);
 }
 
-static void enter(struct lanes *lanes, struct lane *lane, struct flight *flight) {
-    const int64_t now_mono_ms = clock_mono_ms(lanes->clock);
+/* Why the provider cannot be asked now; REASON_OK: it can, and the budget has been charged. */
+static enum reason admit(struct lane *lane, const struct flight *flight) {
+    const int64_t now_mono_ms = clock_mono_ms(lane->lanes->clock);
     if (discover_has_failed(lane, now_mono_ms))
-        return refuse(lane, flight, REASON_DISCOVERY_FAILED);
+        return REASON_DISCOVERY_FAILED;
     if (!breaker_admits(&lane->breaker, now_mono_ms))
-        return refuse(lane, flight, REASON_BREAKER_OPEN);
-    if (lane->waiting.n_flights >= LIMIT_FLIGHTS_WAITING)
-        return refuse(lane, flight, REASON_OVERLOADED);
+        return REASON_BREAKER_OPEN;
+    if (lane->waiting[flight->kind].n_flights >= LIMIT_FLIGHTS_WAITING)
+        return REASON_OVERLOADED;
+    return budget_take(&lane->budget, flight->kind, now_mono_ms) ? REASON_OK : REASON_OVER_BUDGET;
+}
+
+static void enter(struct lanes *lanes, struct lane *lane, struct flight *flight) {
+    const enum reason reason = admit(lane, flight);
+    if (reason != REASON_OK)
+        return refuse(lane, flight, reason);
     flight->state = FLIGHT_WAITING;
-    flight_list_append(&lane->waiting, flight);
+    flight_list_append(&lane->waiting[flight->kind], flight);
     flight_table_insert(&lanes->flights, flight);
     metrics_flights_waiting(lanes->metrics, lane->provider->metrics_row, 1);
     lanes_expire_by(lanes, flight->earliest_mono_ms);
@@ -304,8 +327,9 @@ static void expire(struct lanes *lanes, int64_t now_mono_ms) {
     for (struct lane *lane = lanes->first; lane != NULL; lane = lane->next) {
         expire_list(lane, &lane->calling, REASON_DEADLINE_EXCEEDED, now_mono_ms);
         expire_calls(lane, now_mono_ms);
-        expire_list(lane, &lane->waiting, is_endpoint_known(lane) ? REASON_DEADLINE_EXCEEDED : REASON_DISCOVERY_FAILED,
-                    now_mono_ms);
+        const enum reason reason = is_endpoint_known(lane) ? REASON_DEADLINE_EXCEEDED : REASON_DISCOVERY_FAILED;
+        for (size_t kind = 0; kind < N_BUDGET_KINDS; kind++)
+            expire_list(lane, &lane->waiting[kind], reason, now_mono_ms);
         attempt_start_waiting(lane);
     }
 }
@@ -342,8 +366,8 @@ int64_t lanes_due(const struct lanes *lanes) {
 
 void lane_discovered(struct lane *lane) {
     attempt_start_waiting(lane);
-    while (!is_endpoint_known(lane) && lane->waiting.first != NULL)
-        attempt_fail(lane, lane->waiting.first, REASON_DISCOVERY_FAILED);
+    while (!is_endpoint_known(lane) && lane_first_waiting(lane) != NULL)
+        attempt_fail(lane, lane_first_waiting(lane), REASON_DISCOVERY_FAILED);
 }
 
 /* ---- the end ---- */
@@ -354,8 +378,8 @@ static void stop(struct lane *lane) {
         flight_deliver(lane->calling.first, REASON_STOPPING, NULL);
         attempt_abandon(lane, lane->calling.first);
     }
-    while (lane->waiting.first != NULL)
-        attempt_fail(lane, lane->waiting.first, REASON_STOPPING);
+    while (lane_first_waiting(lane) != NULL)
+        attempt_fail(lane, lane_first_waiting(lane), REASON_STOPPING);
     lane->is_configured = false;
 }
 

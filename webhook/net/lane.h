@@ -30,10 +30,12 @@ struct lane {
     struct provider *provider; /* counted while in the list; otherwise the provider's own pointer to itself */
     bool is_configured;        /* kept, and kept discovered, without flights */
 
-    struct flight_list waiting, calling;
+    struct flight_list waiting[N_BUDGET_KINDS], calling;
     size_t max_calling;
+    size_t n_unknown_calling, max_unknown_calling; /* among them, those of unknown tokens */
     struct call *idle;
 
+    struct budget budget;
     struct breaker breaker;
     _Atomic int breaker_state; /* enum breaker_state, for those who are not the fetch thread */
 
@@ -77,6 +79,9 @@ void lanes_stop(struct lanes *lanes);
 
 /* lanes_turn() has to look at deadlines by then. */
 void lanes_expire_by(struct lanes *lanes, int64_t deadline_mono_ms);
+
+/* The flight that is to take off next, of those that wait: about a known token first. NULL: none waits. */
+struct flight *lane_first_waiting(const struct lane *lane);
 
 /* Tells the breaker how a call has ended that began in this turn, and everybody else what became of it. */
 void lane_breaker_end(struct lane *lane, uint32_t turn, enum breaker_result result, enum reason reason);

@@ -147,28 +147,28 @@ static struct question *question_new(const struct review *review) {
 }
 
 /* Sends the question off. Returns 0, or why not as an enum reason of verdict UNAVAILABLE. */
-static enum reason send_question(const struct review *review, size_t issuer, const uint8_t key[DIGEST_BYTES],
-                                 struct text token) {
+static enum reason send_question(const struct review *review, const struct decision *decision, struct text token) {
     if (review->loop->asks_nobody)
         return REASON_STOPPING;
     struct question *question = question_new(review);
     if (question == NULL)
         return REASON_INTERNAL;
-    const int r =
-        fetch_ask(review->loop->services->fetch, review->runtime->providers[issuer], key, token, &question->ticket);
+    question->ticket.kind = decision->was_good ? BUDGET_KNOWN : BUDGET_UNKNOWN;
+    const int r = fetch_ask(review->loop->services->fetch, review->runtime->providers[decision->issuer], decision->key,
+                            token, &question->ticket);
     if (r == 0)
         return REASON_OK;
     free(question);
     return r == FETCH_STOPPING ? REASON_STOPPING : REASON_INTERNAL;
 }
 
-void review_ask(struct review *on_stack, size_t issuer, const uint8_t key[DIGEST_BYTES], struct text token) {
+void review_ask(struct review *on_stack, const struct decision *decision, struct text token) {
     struct review *review = h2o_mem_alloc_shared(&on_stack->req->pool, on_stack->kind->n_bytes, on_dispose);
     memcpy(review, on_stack, on_stack->kind->n_bytes);
     enum reason reason = REASON_OVERLOADED;
     if (loop_park(review->loop, review, &review->slot, &review->generation) == 0) {
         review->is_parked = true;
-        reason = send_question(review, issuer, key, token);
+        reason = send_question(review, decision, token);
         if (reason == REASON_OK)
             return;
         unpark(review);

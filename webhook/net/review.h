@@ -70,12 +70,12 @@ struct decide review_decide_with(struct review *review);
 struct decide_issuer review_issuer_of(void *context, size_t issuer);
 
 /*
- * Asks the provider of an issuer about a token, for at most as long as the caller waits. The review moves from the stack to
- * where it can wait: the caller's own is not to be used any more, nor released. It is settled and answered when the
- * provider has said something, the time is over, or at once where nobody can be asked; and if the caller goes before that,
- * it is released and nobody is answered.
+ * Asks the provider of a decision's issuer about a token, for at most as long as the caller waits. The review moves from
+ * the stack to where it can wait: the caller's own is not to be used any more, nor released. It is settled and answered
+ * when the provider has said something, the time is over, or at once where nobody can be asked; and if the caller goes
+ * before that, it is released and nobody is answered.
  */
-void review_ask(struct review *review, size_t issuer, const uint8_t key[DIGEST_BYTES], struct text token);
+void review_ask(struct review *review, const struct decision *decision, struct text token);
 
 /* What every kind's record has: time, names, verdict, credential, how long it took up to now. The kind adds who and what.
  */

@@ -29,8 +29,6 @@ static const struct field_absence absences[] = {
     {.path = "issuers[].outage"},
     {.path = "issuers[].introspection.client.method", .value = "private_key_jwt"},
     {.path = "issuers[].introspection.retries"},
-    {.path = "issuers[].introspection.budget.perSecond"},
-    {.path = "issuers[].introspection.budget.burst"},
     {.path = "issuers[].cache.refreshAhead"},
 };
 #define N_ABSENCES (sizeof(absences) / sizeof(absences[0]))

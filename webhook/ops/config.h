@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "core/breaker.h"
+#include "core/budget.h"
 #include "core/policy.h"
 
 struct config_tls {
@@ -36,6 +37,7 @@ struct config_introspection {
     char *ca_file;              /* issuer.certificateAuthorityFile; NULL: the system's */
     int64_t timeout_ms;
     uint32_t max_concurrent; /* budget.concurrent */
+    struct budget_policy budget; /* the rest of budget */
     struct breaker_policy breaker;
 };
 

@@ -152,6 +152,10 @@ void metrics_discovery(struct metrics *metrics, size_t issuer, bool succeeded) {
     add(&metrics->issuers[issuer].discovery[succeeded], 1);
 }
 
+void metrics_over_budget(struct metrics *metrics, size_t issuer, enum budget_kind kind) {
+    add(&metrics->issuers[issuer].over_budget[kind], 1);
+}
+
 /* A breaker that a probe left open has not opened again. */
 void metrics_breaker(struct metrics *metrics, size_t issuer, enum breaker_state state) {
     struct metrics_issuer *row = &metrics->issuers[issuer];

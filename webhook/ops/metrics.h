@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/breaker.h"
+#include "core/budget.h"
 #include "core/decide.h"
 #include "ops/audit.h"
 
@@ -53,6 +54,9 @@ void metrics_call_begin(struct metrics *metrics, size_t issuer);
 void metrics_call_end(struct metrics *metrics, size_t issuer, enum call_outcome outcome, int64_t duration_us);
 void metrics_flights_waiting(struct metrics *metrics, size_t issuer, int change);
 void metrics_discovery(struct metrics *metrics, size_t issuer, bool succeeded);
+
+/* A question about such a token was refused for want of budget. */
+void metrics_over_budget(struct metrics *metrics, size_t issuer, enum budget_kind kind);
 
 /* The state that an issuer's breaker has come to. */
 void metrics_breaker(struct metrics *metrics, size_t issuer, enum breaker_state state);

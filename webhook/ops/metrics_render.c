@@ -273,6 +273,20 @@ static void render_flights(const struct rows *rows, struct buffer *buffer) {
         append_i64_row(buffer, waiting, "issuer", row->name, value_of(&row->waiting));
 }
 
+static void render_budgets(const struct rows *rows, struct buffer *buffer) {
+    static const char name[] = "kube_introspect_budget_refusals_total";
+    append_head(buffer, name, "counter",
+                "Questions that were not put to a provider for want of budget, by whom they were about.");
+    const struct metrics_issuer *row;
+    for (size_t i = 0; (row = next_row(rows, &i)) != NULL;) {
+        for (int kind = 0; kind < N_BUDGET_KINDS; kind++) {
+            append_row(buffer, name, "issuer", row->name, "tokens", budget_kind_word((enum budget_kind)kind));
+            buffer_append_u64(buffer, count_of(&row->over_budget[kind]));
+            buffer_append_char(buffer, '\n');
+        }
+    }
+}
+
 static void render_breakers(const struct rows *rows, struct buffer *buffer) {
     static const char state[] = "kube_introspect_breaker_state";
     append_head(buffer, state, "gauge",
@@ -403,6 +417,7 @@ void metrics_render(struct metrics *metrics, struct cache *cache, struct audit *
     render_calls(&rows, buffer);
     render_call_durations(&rows, buffer);
     render_flights(&rows, buffer);
+    render_budgets(&rows, buffer);
     render_breakers(&rows, buffer);
     render_discovery(&rows, buffer);
     render_bad_requests(metrics, buffer);

@@ -55,6 +55,7 @@ struct metrics_issuer {
     metrics_gauge in_flight, waiting;
     metrics_gauge breaker; /* enum breaker_state */
     metrics_counter breaker_opens;
+    metrics_counter over_budget[N_BUDGET_KINDS];
     char name[LIMIT_METRICS_NAME_BYTES + 1]; /* written once, before n_issuers counts the row */
 };
 

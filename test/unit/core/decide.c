@@ -498,3 +498,22 @@ Test(decide, cache_outcomes_have_their_words) {
     for (int i = CACHE_OUTCOME_NONE; i <= CACHE_OUTCOME_MISS; i++)
         cr_expect_str_eq(cache_outcome_word((enum cache_outcome)i), words[i]);
 }
+
+/* ---- whom a question is about ---- */
+
+Test(decide, a_question_says_whether_the_token_was_good_before) {
+    struct decision decision;
+    cr_assert_eq(begin(&decision), DECIDE_ASK);
+    cr_expect_not(decision.was_good, "nothing is known");
+    decision_deinit(&decision);
+    learn("{\"active\":false}");
+    with.now_mono_ms += 1000000;
+    cr_assert_eq(begin(&decision), DECIDE_ASK);
+    cr_expect_not(decision.was_good, "it was said no to");
+    decision_deinit(&decision);
+    learn("{\"active\":true," ALICE "}");
+    with.now_mono_ms += 1000000;
+    cr_assert_eq(begin(&decision), DECIDE_ASK);
+    cr_expect(decision.was_good);
+    decision_deinit(&decision);
+}

@@ -204,7 +204,8 @@ static inline void world_init(struct world *world) {
                                                          .secret_file = (char *)"secrets/client-secret",
                                                          .ca_file = (char *)"ca.crt",
                                                          .timeout_ms = 5000,
-                                                         .max_concurrent = 8};
+                                                         .max_concurrent = 8,
+                                                         .budget = {.unknown_permille = 1000}};
     world->files.client_secrets[0] = secret_of(SENTINEL_SECRET);
     world->files.n_client_secrets = 1;
     world->files.ca_pem = secret_of(world->ca.cert_pem);

@@ -386,3 +386,108 @@ Test(lane, a_reload_keeps_the_breaker_open) {
     provider_unref(previous);
     world_deinit(&world);
 }
+
+/* ---- the budget ---- */
+
+/* Asks without waiting, about a token that was good before. */
+static void call_of_known(struct world *world, struct caller *caller, const char *token) {
+    *caller = (struct caller){.world = world};
+    caller->ticket.deadline_mono_ms = clock_mono_ms(&world->clock) + LONG_MS;
+    caller->ticket.kind = BUDGET_KNOWN;
+    caller->ticket.deliver = on_delivery;
+    uint8_t key[DIGEST_BYTES];
+    key_of(text_of(token), key);
+    cr_assert_eq(fetch_ask(world->fetch, world->provider, key, text_of(token), &caller->ticket), 0);
+}
+
+static void start_with_a_budget(struct world *world, uint32_t per_second, uint32_t burst) {
+    world_init(world);
+    world->introspection.budget = (struct budget_policy){.per_second = per_second, .burst = burst, .unknown_permille = 500};
+    status = 200;
+    world_start(world, answer_with_the_status);
+}
+
+Test(lane, over_budget_the_answer_comes_at_once_and_is_not_stored) {
+    struct world world;
+    start_with_a_budget(&world, 1, 4);
+    cr_assert_eq(ask(&world, "first"), REASON_OK);
+    cr_assert_eq(ask(&world, "second"), REASON_OK);
+    cr_assert_eq(ask(&world, "b"), REASON_OVER_BUDGET);
+    cr_assert_not(is_cached(&world, "b"));
+    cr_assert_eq(https_server_n_requests(world.server), 2);
+    cr_assert(metrics_has(&world, "kube_introspect_budget_refusals_total{issuer=\"corp\",tokens=\"unknown\"} 1"));
+    world.ahead_ms += 2000;
+    cr_assert_eq(ask(&world, "b"), REASON_OK);
+    world_deinit(&world);
+}
+
+Test(lane, a_flood_of_unknown_tokens_leaves_known_ones_their_part) {
+    struct world world;
+    start_with_a_budget(&world, 1, 8);
+    struct caller flood[100], known[4];
+    ask_for_many(&world, flood, 100);
+    unsigned n_refused = 0;
+    for (size_t i = 0; i < 100; i++) {
+        caller_wait(&flood[i]);
+        n_refused += flood[i].ticket.reason == REASON_OVER_BUDGET;
+        fact_unref(flood[i].ticket.fact);
+    }
+    cr_assert_eq(n_refused, 96);
+    for (size_t i = 0; i < 4; i++) {
+        char token[16];
+        snprintf(token, sizeof(token), "known-%zu", i);
+        call_of_known(&world, &known[i], token);
+    }
+    release(known, 4, REASON_OK);
+    world_deinit(&world);
+}
+
+Test(lane, joining_a_flight_costs_no_budget) {
+    struct world world;
+    world_init(&world);
+    world.introspection.budget = (struct budget_policy){.per_second = 1, .burst = 1, .unknown_permille = 1000};
+    gate_close(&world);
+    world_start(&world, answer_at_the_gate);
+    struct caller callers[50];
+    for (size_t i = 0; i < 50; i++)
+        cr_assert_eq(call_of(&world, &callers[i], "a", LONG_MS), 0);
+    wait_for(&world, &world.n_at_gate, 1);
+    gate_open(&world);
+    release(callers, 50, REASON_OK);
+    world_deinit(&world);
+}
+
+Test(lane, unknown_tokens_get_a_part_of_the_places_and_known_ones_go_first) {
+    struct world world;
+    world_init(&world);
+    world.introspection.budget.unknown_permille = 500;
+    world.introspection.max_concurrent = 4;
+    world.introspection.timeout_ms = LONG_MS;
+    gate_close(&world);
+    world_start(&world, answer_at_the_gate);
+    struct caller unknown[10], known[2];
+    ask_for_many(&world, unknown, 10);
+    wait_for(&world, &world.n_at_gate, 2);
+    EVENTUALLY(metrics_has(&world, "kube_introspect_flights_waiting{issuer=\"corp\"} 8"));
+    call_of_known(&world, &known[0], "known-0");
+    call_of_known(&world, &known[1], "known-1");
+    wait_for(&world, &world.n_at_gate, 4);
+    cr_assert_eq(https_server_n_requests(world.server), 4);
+    gate_open(&world);
+    release(known, 2, REASON_OK);
+    release(unknown, 10, REASON_OK);
+    world_deinit(&world);
+}
+
+Test(lane, a_reload_gives_no_new_burst) {
+    struct world world;
+    start_with_a_budget(&world, 1, 4);
+    cr_assert_eq(ask(&world, "first"), REASON_OK);
+    cr_assert_eq(ask(&world, "second"), REASON_OK);
+    struct provider *const previous = world.provider;
+    world_make_provider(&world, previous);
+    cr_assert_eq(fetch_configure(world.fetch, &world.provider, 1), 0);
+    cr_assert_eq(ask(&world, "a"), REASON_OVER_BUDGET);
+    provider_unref(previous);
+    world_deinit(&world);
+}

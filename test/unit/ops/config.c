@@ -117,6 +117,9 @@ Test(config, the_least_file_has_all_defaults) {
     cr_expect_null(introspection->ca_file);
     cr_expect_eq(introspection->timeout_ms, 2000);
     cr_expect_eq(introspection->max_concurrent, 64);
+    cr_expect_eq(introspection->budget.per_second, 500);
+    cr_expect_eq(introspection->budget.burst, 1000);
+    cr_expect_eq(introspection->budget.unknown_permille, 800);
     cr_expect_eq(introspection->breaker.failure_permille, 500);
     cr_expect_eq(introspection->breaker.minimum_calls, 20);
     cr_expect_eq(introspection->breaker.window_ms, 10000);
@@ -211,6 +214,9 @@ Test(config, every_field_of_an_issuer_arrives) {
     cr_expect(issuer->accept_absent_groups);
     cr_expect_eq(introspection->timeout_ms, 500);
     cr_expect_eq(introspection->max_concurrent, 8);
+    cr_expect_eq(introspection->budget.per_second, 77);
+    cr_expect_eq(introspection->budget.burst, 88);
+    cr_expect_eq(introspection->budget.unknown_permille, 125);
     cr_expect_eq(introspection->breaker.failure_permille, 250);
     cr_expect_eq(introspection->breaker.minimum_calls, 7);
     cr_expect_eq(introspection->breaker.window_ms, 60000);

@@ -197,6 +197,14 @@ Test(metrics, a_breaker_has_opened_once_however_many_probes_fail) {
     assert_row("kube_introspect_breaker_opens_total{issuer=\"corp\"} 2");
 }
 
+Test(metrics, refusals_for_want_of_budget_are_counted_by_whom_they_were_about) {
+    const size_t corp = metrics_issuer(metrics, TEXT("corp"));
+    metrics_over_budget(metrics, corp, BUDGET_UNKNOWN);
+    metrics_over_budget(metrics, corp, BUDGET_UNKNOWN);
+    assert_row("kube_introspect_budget_refusals_total{issuer=\"corp\",tokens=\"unknown\"} 2");
+    assert_row("kube_introspect_budget_refusals_total{issuer=\"corp\",tokens=\"known\"} 0");
+}
+
 Test(metrics, an_issuer_keeps_its_row) {
     const size_t corp = metrics_issuer(metrics, TEXT("corp"));
     (void)metrics_issuer(metrics, TEXT("labs"));
