@@ -52,6 +52,7 @@ static void check_issuer(const struct issuer_policy *issuer, const struct config
     HOLDS((introspection->method == CLIENT_TLS) == (introspection->key_file != NULL));
     HOLDS(introspection->timeout_ms >= 50 && introspection->timeout_ms <= 30000);
     HOLDS(introspection->max_concurrent >= 1 && introspection->max_concurrent <= LIMIT_CONCURRENT_CALLS);
+    HOLDS(introspection->max_retries <= 5);
     HOLDS(introspection->budget.per_second >= 1 && introspection->budget.burst >= 1);
     HOLDS(introspection->budget.unknown_permille >= 10 && introspection->budget.unknown_permille <= 1000);
     HOLDS(introspection->breaker.failure_permille >= 10 && introspection->breaker.failure_permille <= 1000);

@@ -85,6 +85,13 @@
 /* Callers that wait for one flight. */
 #define LIMIT_TICKETS_PER_FLIGHT 4096
 #define LIMIT_CONCURRENT_CALLS 1024
+/* Retries that may be saved up: a quiet cluster earns none for long, and its logins fail as badly. */
+#define LIMIT_RETRY_RESERVE 10
+/* The first pause before one is at most so long, and no pause longer than this. */
+#define LIMIT_RETRY_MIN_MS 100
+#define LIMIT_RETRY_MAX_MS 2000
+/* A provider that asks for more patience than this gets no retry: no caller waits that long. */
+#define LIMIT_RETRY_AFTER_S 60
 /* Time-outs in a row that open the breaker, however few calls there are: each has cost somebody the whole time limit. */
 #define LIMIT_BREAKER_TIMEOUTS 5
 #define LIMIT_DISCOVERY_TIMEOUT_MS 10000

@@ -1,6 +1,7 @@
 #include "net/attempt.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "net/reply.h"
@@ -63,7 +64,9 @@ static void keep(struct lane *lane, struct call *call) {
 }
 
 static void leave(struct lane *lane, struct flight *flight) {
-    if (flight->state == FLIGHT_WAITING) {
+    if (flight->state == FLIGHT_PAUSING) {
+        flight_list_remove(&lane->pausing, flight);
+    } else if (flight->state == FLIGHT_WAITING) {
         flight_list_remove(&lane->waiting[flight->kind], flight);
         metrics_flights_waiting(lane->lanes->metrics, lane->provider->metrics_row, -1);
     } else {
@@ -176,17 +179,58 @@ static enum breaker_result breaker_result_of(const struct reply *reply) {
 /* Whether the reply calls for another question, and it has been put. */
 static bool ask_again(struct lane *lane, struct flight *flight, struct call *call, const struct call_result *result,
                       const struct reply *reply) {
-    if (reply_is_stale_connection(result) && !flight->has_retried) {
+    /* Not in another turn of the breaker, which may be open by now. */
+    if (reply_is_stale_connection(result) && !flight->has_retried && flight->breaker_turn == lane->breaker.turn) {
         flight->has_retried = true;
-        return ask(lane, flight, call) == 0;
+        if (ask(lane, flight, call) == 0)
+            return true;
     }
     lane_breaker_end(lane, flight->breaker_turn, breaker_result_of(reply), reply->reason);
     const size_t secret = untried_secret(lane, flight);
-    if (reply->reason == REASON_CLIENT_CREDENTIALS_REJECTED && secret != SIZE_MAX) {
+    if (reply->reason == REASON_CLIENT_CREDENTIALS_REJECTED && secret != SIZE_MAX &&
+        breaker_admits(&lane->breaker, clock_mono_ms(lane->lanes->clock))) {
         flight->secret = secret;
         return ask(lane, flight, call) == 0;
     }
     return false;
+}
+
+/* ---- once more, after a pause ---- */
+
+void attempt_resume(struct lane *lane, struct flight *flight) {
+    leave(lane, flight);
+    flight->state = FLIGHT_WAITING;
+    flight_list_append(&lane->waiting[flight->kind], flight);
+    metrics_flights_waiting(lane->lanes->metrics, lane->provider->metrics_row, 1);
+}
+
+/* Whether there is a retry for this flight and a call for the provider. */
+static bool take_retry(struct lane *lane, const struct flight *flight, int64_t now_mono_ms) {
+    const bool is_taken = lane->pausing.n_flights < LIMIT_FLIGHTS_WAITING && retry_take(&lane->retry_budget) &&
+                          budget_take(&lane->budget, flight->kind, now_mono_ms);
+    metrics_retry(lane->lanes->metrics, lane->provider->metrics_row, is_taken);
+    return is_taken;
+}
+
+/* Whether the flight will ask once more. Whose time is over before that hears now why there is no answer. */
+static bool pause_for_retry(struct lane *lane, struct flight *flight, const struct call_result *result,
+                            const struct reply *reply) {
+    const int64_t now_mono_ms = clock_mono_ms(lane->lanes->clock);
+    int64_t asked_ms;
+    if (flight->n_retries >= config_of(lane)->max_retries || !reply_may_pass(result, &asked_ms) ||
+        !breaker_admits(&lane->breaker, now_mono_ms))
+        return false;
+    flight->due_mono_ms = now_mono_ms + retry_pause_ms(flight->n_retries, asked_ms, arc4random());
+    flight_expire(flight, flight->due_mono_ms, reply->reason);
+    if (flight->n_tickets == 0 || !take_retry(lane, flight, now_mono_ms))
+        return false;
+    leave(lane, flight);
+    flight->n_retries++;
+    flight->tried_secrets = 0;
+    flight->state = FLIGHT_PAUSING;
+    flight_list_append(&lane->pausing, flight);
+    lanes_expire_by(lane->lanes, flight->due_mono_ms);
+    return true;
 }
 
 static void prefer_secret(struct lane *lane, const struct flight *flight) {
@@ -225,7 +269,8 @@ static void on_done(struct call *call, CURLcode code) {
     reply_read(&result, &reply);
     metrics_call_end(lane->lanes->metrics, lane->provider->metrics_row, reply.outcome, clock_mono_us() - call->begun_us);
     if (!ask_again(lane, flight, call, &result, &reply)) {
-        conclude(lane, flight, call, &result, &reply);
+        if (!pause_for_retry(lane, flight, &result, &reply))
+            conclude(lane, flight, call, &result, &reply);
         keep(lane, call);
     }
     reply_deinit(&reply);
@@ -252,6 +297,8 @@ static void start(struct lane *lane, struct flight *flight) {
     flight_list_append(&lane->calling, flight);
     lane->n_unknown_calling += flight->kind == BUDGET_UNKNOWN;
     flight->secret = lane->preferred_secret;
+    if (flight->n_retries == 0)
+        retry_earn(&lane->retry_budget);
     struct call *const call = take_call(lane);
     if (call != NULL && ask(lane, flight, call) == 0)
         return;

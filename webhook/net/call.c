@@ -409,6 +409,7 @@ void call_result(struct call *call, CURLcode code, struct call_result *ret_resul
         .status = framing_status(&call->framing),
         .content_type = framing_content_type(&call->framing),
         .content_encoding = framing_content_encoding(&call->framing),
+        .retry_after = framing_retry_after(&call->framing),
         .verify_text = code == CURLE_OK ? NULL : pem_verify_text(verify_result),
         .body = buffer_text(&call->reply),
     };

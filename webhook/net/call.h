@@ -54,7 +54,7 @@ struct call {
     enum call_fault fault;
 
     int64_t timeout_ms;              /* of a POST */
-    int64_t begun_mono_ms, begun_us;       /* the present exchange, or the last; in two clocks, of which the first may be a */
+    int64_t begun_mono_ms, begun_us; /* the present exchange, or the last; in two clocks, of which the first may be a */
     int64_t deadline_mono_ms, deadline_us; /* test's: it says when to look, the second what is over */
 };
 
@@ -67,6 +67,7 @@ struct call_result {
     long status;                  /* 0: no reply came */
     const char *content_type;     /* or NULL */
     const char *content_encoding; /* or NULL */
+    const char *retry_after;      /* or NULL */
     const char *verify_text;      /* why the certificate was refused, or NULL; static */
     struct text body;
 };

@@ -10,7 +10,8 @@ enum flight_state {
     FLIGHT_NEW,     /* on its way to the fetch thread */
     FLIGHT_WAITING, /* for a free place among the provider's calls, or for its endpoint */
     FLIGHT_CALLING,
-    FLIGHT_LANDED /* answered: kept for one turn, for those who asked before they could see the answer in the cache */
+    FLIGHT_PAUSING, /* its call failed, and is made once more when it is due */
+    FLIGHT_LANDED   /* answered: kept for one turn, for those who asked before they could see the answer in the cache */
 };
 
 struct flight {
@@ -29,6 +30,8 @@ struct flight {
     size_t secret;          /* the line that the call under way uses */
     unsigned tried_secrets; /* a bit for each line */
     bool has_retried;       /* over a fresh connection */
+    unsigned n_retries;     /* after a pause */
+    int64_t due_mono_ms;    /* while PAUSING */
     uint32_t breaker_turn;  /* that the call under way began in */
     int64_t called_us;      /* when the first call began; 0: none yet */
 

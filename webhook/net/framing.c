@@ -25,7 +25,7 @@ static int count(struct framing *framing, size_t n_bytes) {
 static void forget_fields(struct framing *framing) {
     framing->n_name = 0;
     framing->field = NULL;
-    framing->content_type[0] = framing->content_encoding[0] = '\0';
+    framing->content_type[0] = framing->content_encoding[0] = framing->retry_after[0] = '\0';
 }
 
 static int on_begin(http_parser *parser) {
@@ -62,6 +62,8 @@ static char *field_of(struct framing *framing) {
         return framing->name;
     if (is_name(framing, TEXT("Content-Type")))
         return framing->content_type;
+    if (is_name(framing, TEXT("Retry-After")))
+        return framing->retry_after;
     return is_name(framing, TEXT("Content-Encoding")) ? framing->content_encoding : framing->name;
 }
 
@@ -184,4 +186,8 @@ const char *framing_content_type(const struct framing *framing) {
 
 const char *framing_content_encoding(const struct framing *framing) {
     return value_of(framing->content_encoding);
+}
+
+const char *framing_retry_after(const struct framing *framing) {
+    return value_of(framing->retry_after);
 }

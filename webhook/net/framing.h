@@ -30,7 +30,8 @@ struct framing {
     enum framing_result fault;
     char *field; /* where the value that is being read goes, or NULL */
     size_t n_name;
-    char name[FRAMING_FIELD_BYTES], content_type[FRAMING_FIELD_BYTES], content_encoding[FRAMING_FIELD_BYTES];
+    char name[FRAMING_FIELD_BYTES], content_type[FRAMING_FIELD_BYTES], content_encoding[FRAMING_FIELD_BYTES],
+        retry_after[FRAMING_FIELD_BYTES];
 };
 
 /* Starts on a reply to a GET or POST. body  takes the content; its own limit counts as well. */
@@ -49,6 +50,7 @@ int framing_end(struct framing *framing);
 /* The status; 0 while the reply's headers are not whole. */
 int framing_status(const struct framing *framing);
 
-/* The value of Content-Type, of Content-Encoding; NULL where the reply has none, or an empty one. */
+/* The value of Content-Type, of Content-Encoding, of Retry-After; NULL where the reply has none, or an empty one. */
 const char *framing_content_type(const struct framing *framing);
 const char *framing_content_encoding(const struct framing *framing);
+const char *framing_retry_after(const struct framing *framing);

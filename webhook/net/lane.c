@@ -58,6 +58,7 @@ int lane_new(struct provider *provider, struct provider *previous, struct lane *
     lane->max_unknown_calling = (lane->max_calling * config->budget.unknown_permille + 999) / 1000;
     const struct breaker_policy breaker = breaker_policy_of(config);
     breaker_init(&lane->breaker, &breaker);
+    retry_budget_init(&lane->retry_budget);
     int r = discover_init(&lane->discover, provider, previous);
     if (r == 0)
         r = make_headers(lane, config, &provider->snapshot->introspection[provider->issuer]);
@@ -155,6 +156,7 @@ static void take_over(struct lane *lane) {
         if (!text_equal(lane_name(other), lane_name(lane)))
             continue;
         budget_take_over(&lane->budget, &other->budget);
+        lane->retry_budget = other->retry_budget;
         breaker_take_over(&lane->breaker, &other->breaker);
         publish_breaker(lane);
         return;
@@ -177,7 +179,7 @@ struct lane *lanes_adopt(struct lanes *lanes, struct provider *provider) {
 
 static bool is_needed(const struct lane *lane) {
     return lane->is_configured || lane_first_waiting(lane) != NULL || lane->calling.first != NULL ||
-           lane->discover.call != NULL;
+           lane->pausing.first != NULL || lane->discover.call != NULL;
 }
 
 static void let_go(struct lane *lane) {
@@ -319,6 +321,17 @@ static void expire_calls(struct lane *lane, int64_t now_mono_ms) {
     }
 }
 
+/* Those whose pause is over wait for a place again. */
+static void resume(struct lane *lane, int64_t now_mono_ms) {
+    for (struct flight *flight = lane->pausing.first, *next; flight != NULL; flight = next) {
+        next = flight->next;
+        if (now_mono_ms < flight->due_mono_ms)
+            lanes_expire_by(lane->lanes, flight->due_mono_ms);
+        else
+            attempt_resume(lane, flight);
+    }
+}
+
 static void expire(struct lanes *lanes, int64_t now_mono_ms) {
     if (now_mono_ms < lanes->expire_mono_ms || now_mono_ms - lanes->expired_mono_ms < LIMIT_EXPIRY_INTERVAL_MS)
         return;
@@ -330,6 +343,8 @@ static void expire(struct lanes *lanes, int64_t now_mono_ms) {
         const enum reason reason = is_endpoint_known(lane) ? REASON_DEADLINE_EXCEEDED : REASON_DISCOVERY_FAILED;
         for (size_t kind = 0; kind < N_BUDGET_KINDS; kind++)
             expire_list(lane, &lane->waiting[kind], reason, now_mono_ms);
+        expire_list(lane, &lane->pausing, REASON_DEADLINE_EXCEEDED, now_mono_ms);
+        resume(lane, now_mono_ms);
         attempt_start_waiting(lane);
     }
 }
@@ -380,6 +395,8 @@ static void stop(struct lane *lane) {
     }
     while (lane_first_waiting(lane) != NULL)
         attempt_fail(lane, lane_first_waiting(lane), REASON_STOPPING);
+    while (lane->pausing.first != NULL)
+        attempt_fail(lane, lane->pausing.first, REASON_STOPPING);
     lane->is_configured = false;
 }
 

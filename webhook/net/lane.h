@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/breaker.h"
+#include "core/retry.h"
 #include "net/call.h"
 #include "net/discover.h"
 #include "net/flight.h"
@@ -30,12 +31,13 @@ struct lane {
     struct provider *provider; /* counted while in the list; otherwise the provider's own pointer to itself */
     bool is_configured;        /* kept, and kept discovered, without flights */
 
-    struct flight_list waiting[N_BUDGET_KINDS], calling;
+    struct flight_list waiting[N_BUDGET_KINDS], calling, pausing;
     size_t max_calling;
     size_t n_unknown_calling, max_unknown_calling; /* among them, those of unknown tokens */
     struct call *idle;
 
     struct budget budget;
+    struct retry_budget retry_budget;
     struct breaker breaker;
     _Atomic int breaker_state; /* enum breaker_state, for those who are not the fetch thread */
 

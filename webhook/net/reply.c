@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "base/limits.h"
+
 /* ---- no reply came ---- */
 
 static void fail(enum reason reason, enum call_outcome outcome, struct reply *reply) {
@@ -122,6 +124,39 @@ void reply_deinit(struct reply *reply) {
 bool reply_is_stale_connection(const struct call_result *result) {
     return result->is_reused && result->fault == CALL_FAULT_NONE &&
            (result->code == CURLE_SEND_ERROR || result->code == CURLE_RECV_ERROR || result->code == CURLE_GOT_NOTHING);
+}
+
+/* Seconds; -1 where there are none, or more than anybody waits for. A date is no number and is not looked at. */
+static int64_t retry_after_s(const struct call_result *result) {
+    int64_t seconds = 0;
+    if (result->retry_after == NULL)
+        return -1;
+    for (const char *c = result->retry_after; *c != '\0'; c++) {
+        if (*c < '0' || *c > '9')
+            return -1;
+        seconds = seconds * 10 + (*c - '0');
+        if (seconds > LIMIT_RETRY_AFTER_S)
+            return -1;
+    }
+    return seconds;
+}
+
+/* Over a connection that worked or could not be made: what came of a fault of TLS or of our own comes of it again. */
+static bool is_lost(const struct call_result *result) {
+    return result->fault == CALL_FAULT_NONE && !result->is_alert &&
+           (result->code == CURLE_COULDNT_CONNECT || result->code == CURLE_SEND_ERROR || result->code == CURLE_RECV_ERROR ||
+            result->code == CURLE_GOT_NOTHING);
+}
+
+bool reply_may_pass(const struct call_result *result, int64_t *ret_asked_ms) {
+    const int64_t after_s = retry_after_s(result);
+    const bool is_away = result->status == 502 || result->status == 503 || result->status == 504;
+    if (result->code != CURLE_OK ? !is_lost(result) : !is_away && (result->status != 429 || after_s < 0))
+        return false;
+    if (result->code == CURLE_OK && result->retry_after != NULL && after_s < 0)
+        return false; /* later than anybody waits */
+    *ret_asked_ms = result->code == CURLE_OK && after_s > 0 ? after_s * 1000 : 0;
+    return true;
 }
 
 const char *reply_describe(const struct call_result *result, char *room, size_t n_room) {

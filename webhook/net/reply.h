@@ -25,6 +25,15 @@ void reply_deinit(struct reply *reply);
  */
 bool reply_is_stale_connection(const struct call_result *result);
 
+/*
+ * Whether the failure may pass by itself, so that the same question may be put once more after a moment: the provider
+ * refuses the connection or ends it before a reply, or says that it cannot answer now (502, 503, 504, and 429 where it says
+ * when). A time-out is none: whoever was slow is not made faster by more work.
+ *
+ * ret_asked_ms  the patience that the provider asks for (Retry-After in seconds), or 0; written where it may
+ */
+bool reply_may_pass(const struct call_result *result, int64_t *ret_asked_ms);
+
 /* Whether a media type, parameters or not, is application/json. NULL is not. */
 bool reply_is_json(const char *content_type);
 

@@ -28,7 +28,6 @@ static const struct field_absence absences[] = {
     {.path = "admission"},
     {.path = "issuers[].outage"},
     {.path = "issuers[].introspection.client.method", .value = "private_key_jwt"},
-    {.path = "issuers[].introspection.retries"},
     {.path = "issuers[].cache.refreshAhead"},
 };
 #define N_ABSENCES (sizeof(absences) / sizeof(absences[0]))

@@ -36,7 +36,8 @@ struct config_introspection {
     char *cert_file, *key_file; /* for tls_client_auth */
     char *ca_file;              /* issuer.certificateAuthorityFile; NULL: the system's */
     int64_t timeout_ms;
-    uint32_t max_concurrent; /* budget.concurrent */
+    uint32_t max_retries;        /* retries */
+    uint32_t max_concurrent;     /* budget.concurrent */
     struct budget_policy budget; /* the rest of budget */
     struct breaker_policy breaker;
 };

@@ -113,6 +113,12 @@ static const struct field introspection[] = {
      .by_default = "2s",
      .min = 50,
      .max = MINUTE_MS / 2},
+    {.name = "retries",
+     .type = &field_number,
+     .offset = SETTING(introspection.max_retries),
+     .by_default = "1",
+     .min = 0,
+     .max = 5},
     {.name = "budget", .type = &field_mapping, .fields = FIELD_TABLE(budget)},
     {.name = "breaker", .type = &field_mapping, .fields = FIELD_TABLE(breaker)},
 };

@@ -156,6 +156,10 @@ void metrics_over_budget(struct metrics *metrics, size_t issuer, enum budget_kin
     add(&metrics->issuers[issuer].over_budget[kind], 1);
 }
 
+void metrics_retry(struct metrics *metrics, size_t issuer, bool is_made) {
+    add(&metrics->issuers[issuer].retries[is_made], 1);
+}
+
 /* A breaker that a probe left open has not opened again. */
 void metrics_breaker(struct metrics *metrics, size_t issuer, enum breaker_state state) {
     struct metrics_issuer *row = &metrics->issuers[issuer];

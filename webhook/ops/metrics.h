@@ -58,6 +58,9 @@ void metrics_discovery(struct metrics *metrics, size_t issuer, bool succeeded);
 /* A question about such a token was refused for want of budget. */
 void metrics_over_budget(struct metrics *metrics, size_t issuer, enum budget_kind kind);
 
+/* A call that failed is made once more, or would be if there were budget for it. */
+void metrics_retry(struct metrics *metrics, size_t issuer, bool is_made);
+
 /* The state that an issuer's breaker has come to. */
 void metrics_breaker(struct metrics *metrics, size_t issuer, enum breaker_state state);
 

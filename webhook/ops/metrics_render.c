@@ -287,6 +287,19 @@ static void render_budgets(const struct rows *rows, struct buffer *buffer) {
     }
 }
 
+static void render_retries(const struct rows *rows, struct buffer *buffer) {
+    static const char name[] = "kube_introspect_retries_total";
+    append_head(buffer, name, "counter", "Calls made once more after a failure, and such that there was no budget for.");
+    const struct metrics_issuer *row;
+    for (size_t i = 0; (row = next_row(rows, &i)) != NULL;) {
+        for (int is_made = 1; is_made >= 0; is_made--) {
+            append_row(buffer, name, "issuer", row->name, "result", is_made ? "made" : "refused");
+            buffer_append_u64(buffer, count_of(&row->retries[is_made]));
+            buffer_append_char(buffer, '\n');
+        }
+    }
+}
+
 static void render_breakers(const struct rows *rows, struct buffer *buffer) {
     static const char state[] = "kube_introspect_breaker_state";
     append_head(buffer, state, "gauge",
@@ -418,6 +431,7 @@ void metrics_render(struct metrics *metrics, struct cache *cache, struct audit *
     render_call_durations(&rows, buffer);
     render_flights(&rows, buffer);
     render_budgets(&rows, buffer);
+    render_retries(&rows, buffer);
     render_breakers(&rows, buffer);
     render_discovery(&rows, buffer);
     render_bad_requests(metrics, buffer);

@@ -251,3 +251,142 @@ static void answer_and_close(void *context, const struct https_request *request)
 Test(attempt, a_provider_without_keep_alive_is_asked_over_new_connections) {
     expect_no_login_lost(answer_and_close);
 }
+
+/* ---- once more, after a pause ---- */
+
+/* Fails with a status so often, and answers then. */
+static _Atomic int failing_status, n_failures;
+static _Atomic(const char *) more_headers;
+
+static void fail_for_a_while(void *context, const struct https_request *request) {
+    (void)context;
+    const bool fails = n_failures-- > 0;
+    https_reply(request, fails ? failing_status : 200, JSON, fails ? more_headers : NULL, ACTIVE);
+}
+
+static void start_with_retries(struct world *world, uint32_t max_retries, int status, int n_times) {
+    world_init(world);
+    world->introspection.max_retries = max_retries;
+    failing_status = status;
+    n_failures = n_times;
+    more_headers = NULL;
+    world_start(world, fail_for_a_while);
+}
+
+Test(attempt, a_failure_that_passes_costs_nobody_a_login) {
+    static const int statuses[] = {502, 503, 504};
+    for (size_t i = 0; i < 3; i++) {
+        struct world world;
+        start_with_retries(&world, 2, statuses[i], 2);
+        cr_assert_eq(requests_for(&world, "a", REASON_OK), 3);
+        world_deinit(&world);
+    }
+}
+
+Test(attempt, no_more_retries_than_configured) {
+    struct world world;
+    start_with_retries(&world, 2, 503, 1000);
+    cr_assert_eq(requests_for(&world, "a", REASON_PROVIDER_ERROR), 3);
+    cr_assert_not(is_cached(&world, "a"));
+    world_deinit(&world);
+}
+
+Test(attempt, what_does_not_pass_is_not_tried_again) {
+    static const int statuses[] = {500, 501, 429, 404, 401};
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(*statuses); i++) {
+        struct world world;
+        start_with_retries(&world, 5, statuses[i], 1);
+        struct caller caller;
+        cr_assert_eq(call_of(&world, &caller, "a", LONG_MS), 0);
+        caller_wait(&caller);
+        cr_assert_neq(caller.ticket.reason, REASON_OK);
+        cr_assert_eq(https_server_n_requests(world.server), 1, "%d", statuses[i]);
+        world_deinit(&world);
+    }
+}
+
+Test(attempt, a_provider_that_names_its_time_is_asked_then_and_whoever_cannot_wait_hears_at_once) {
+    struct world world;
+    start_with_retries(&world, 1, 429, 1);
+    more_headers = "Retry-After: 30\r\n";
+    struct caller patient, hasty;
+    const int64_t begun_us = clock_mono_us();
+    cr_assert_eq(call_of(&world, &hasty, "a", 15000), 0);
+    cr_assert_eq(call_of(&world, &patient, "a", 60000), 0);
+    caller_wait(&hasty);
+    cr_assert_eq(hasty.ticket.reason, REASON_PROVIDER_THROTTLED);
+    cr_assert_lt(clock_mono_us() - begun_us, 10000000);
+    world.ahead_ms += 31000;
+    caller_wait(&patient);
+    cr_assert_eq(patient.ticket.reason, REASON_OK, "%s", reason_word(patient.ticket.reason));
+    fact_unref(patient.ticket.fact);
+    cr_assert_eq(https_server_n_requests(world.server), 2);
+    world_deinit(&world);
+}
+
+Test(attempt, whoever_asks_during_the_pause_joins_and_leaves_at_his_own_deadline) {
+    struct world world;
+    start_with_retries(&world, 1, 503, 1);
+    more_headers = "Retry-After: 30\r\n";
+    struct caller first, joined[100], leaving;
+    cr_assert_eq(call_of(&world, &first, "a", 60000), 0);
+    EVENTUALLY(https_server_n_requests(world.server) == 1);
+    for (size_t i = 0; i < 100; i++)
+        cr_assert_eq(call_of(&world, &joined[i], "a", 60000), 0);
+    cr_assert_eq(call_of(&world, &leaving, "a", 50), 0);
+    caller_wait(&leaving);
+    cr_assert_neq(leaving.ticket.reason, REASON_OK);
+    world.ahead_ms += 31000;
+    caller_wait(&first);
+    cr_assert_eq(first.ticket.reason, REASON_OK);
+    fact_unref(first.ticket.fact);
+    for (size_t i = 0; i < 100; i++) {
+        caller_wait(&joined[i]);
+        cr_assert_eq(joined[i].ticket.reason, REASON_OK);
+        fact_unref(joined[i].ticket.fact);
+    }
+    cr_assert_eq(https_server_n_requests(world.server), 2);
+    world_deinit(&world);
+}
+
+Test(attempt, retries_end_with_their_budget) {
+    struct world world;
+    start_with_retries(&world, 1, 503, 100000);
+    unsigned n = 0;
+    for (unsigned i = 0; i < 40; i++) {
+        char token[16];
+        snprintf(token, sizeof(token), "%u", i);
+        n += requests_for(&world, token, REASON_PROVIDER_ERROR);
+    }
+    cr_assert_geq(n, 40 + LIMIT_RETRY_RESERVE);
+    cr_assert_leq(n, 40 + LIMIT_RETRY_RESERVE + 4);
+    world_deinit(&world);
+}
+
+Test(attempt, an_open_breaker_ends_the_retries) {
+    struct world world;
+    world_init(&world);
+    world.introspection.max_retries = 5;
+    world.introspection.breaker =
+        (struct breaker_policy){.failure_permille = 500, .minimum_calls = 2, .window_ms = 10000, .open_for_ms = 1000};
+    failing_status = 503;
+    n_failures = 100000;
+    more_headers = NULL;
+    world_start(&world, fail_for_a_while);
+    cr_assert_eq(requests_for(&world, "a", REASON_PROVIDER_ERROR), 2);
+    cr_assert_eq(requests_for(&world, "a", REASON_BREAKER_OPEN), 0);
+    world_deinit(&world);
+}
+
+Test(attempt, stopping_ends_a_pause) {
+    struct world world;
+    start_with_retries(&world, 1, 503, 1);
+    more_headers = "Retry-After: 30\r\n";
+    struct caller caller;
+    cr_assert_eq(call_of(&world, &caller, "a", 60000), 0);
+    EVENTUALLY(https_server_n_requests(world.server) == 1);
+    world_stop_fetch(&world);
+    caller_wait(&caller);
+    cr_assert_eq(caller.ticket.reason, REASON_STOPPING);
+    world_deinit(&world);
+}

@@ -157,6 +157,48 @@ Test(reply, only_a_reused_connection_can_be_stale) {
     cr_assert_not(reply_is_stale_connection(&(struct call_result){.is_reused = true, .status = 500}));
 }
 
+Test(reply, what_may_pass_is_a_lost_connection_or_a_provider_that_says_so) {
+    static const struct {
+        struct call_result result;
+        bool may_pass;
+        int64_t asked_ms;
+    } cases[] = {
+        {{.code = CURLE_COULDNT_CONNECT}, true, 0},
+        {{.code = CURLE_GOT_NOTHING}, true, 0},
+        {{.code = CURLE_RECV_ERROR}, true, 0},
+        {{.code = CURLE_SEND_ERROR}, true, 0},
+        {{.code = CURLE_RECV_ERROR, .is_alert = true}, false, 0},
+        {{.code = CURLE_RECV_ERROR, .fault = CALL_FAULT_TOO_LARGE}, false, 0},
+        {{.code = CURLE_OPERATION_TIMEDOUT}, false, 0},
+        {{.code = CURLE_COULDNT_RESOLVE_HOST}, false, 0},
+        {{.code = CURLE_PEER_FAILED_VERIFICATION}, false, 0},
+        {{.code = CURLE_OUT_OF_MEMORY}, false, 0},
+        {{.code = CURLE_WEIRD_SERVER_REPLY}, false, 0},
+        {{.status = 502}, true, 0},
+        {{.status = 503}, true, 0},
+        {{.status = 504}, true, 0},
+        {{.status = 503, .retry_after = "2"}, true, 2000},
+        {{.status = 503, .retry_after = "0"}, true, 0},
+        {{.status = 503, .retry_after = "61"}, false, 0},
+        {{.status = 503, .retry_after = "99999999999999999999"}, false, 0},
+        {{.status = 429}, false, 0},
+        {{.status = 429, .retry_after = "1"}, true, 1000},
+        {{.status = 429, .retry_after = "60"}, true, 60000},
+        {{.status = 429, .retry_after = "-1"}, false, 0},
+        {{.status = 429, .retry_after = "1.5"}, false, 0},
+        {{.status = 429, .retry_after = "Wed, 21 Oct 2026 07:28:00 GMT"}, false, 0},
+        {{.status = 500}, false, 0},
+        {{.status = 401, .retry_after = "1"}, false, 0},
+        {{.status = 404}, false, 0},
+        {{.status = 200}, false, 0},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        int64_t asked_ms = 0;
+        cr_expect_eq(reply_may_pass(&cases[i].result, &asked_ms), cases[i].may_pass, "case %zu", i);
+        cr_expect_eq(asked_ms, cases[i].asked_ms, "case %zu", i);
+    }
+}
+
 Test(reply, a_description_names_the_cause) {
     char room[256];
     cr_assert_str_eq(reply_describe(&(struct call_result){.status = 503}, room, sizeof(room)), "HTTP 503");

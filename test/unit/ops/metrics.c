@@ -205,6 +205,13 @@ Test(metrics, refusals_for_want_of_budget_are_counted_by_whom_they_were_about) {
     assert_row("kube_introspect_budget_refusals_total{issuer=\"corp\",tokens=\"known\"} 0");
 }
 
+Test(metrics, retries_are_counted_made_or_refused) {
+    const size_t corp = metrics_issuer(metrics, TEXT("corp"));
+    metrics_retry(metrics, corp, true);
+    assert_row("kube_introspect_retries_total{issuer=\"corp\",result=\"made\"} 1");
+    assert_row("kube_introspect_retries_total{issuer=\"corp\",result=\"refused\"} 0");
+}
+
 Test(metrics, an_issuer_keeps_its_row) {
     const size_t corp = metrics_issuer(metrics, TEXT("corp"));
     (void)metrics_issuer(metrics, TEXT("labs"));
