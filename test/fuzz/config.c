@@ -39,6 +39,9 @@ static void check_issuer(const struct issuer_policy *issuer, const struct config
     HOLDS(issuer->any_client == (issuer->client_ids.n_items == 0));
     HOLDS(issuer->ttl_ms >= 0 && issuer->ttl_ms <= 600000);
     HOLDS(issuer->negative_ttl_ms >= 0 && issuer->negative_ttl_ms <= 300000);
+    HOLDS(issuer->outage.max_stale_ms == 0 ||
+          (issuer->outage.max_stale_ms >= 1000 && issuer->outage.max_stale_ms <= 3600000));
+    HOLDS(issuer->outage.groups.n_items == 0 || issuer->groups_claim.n_bytes > 0);
     HOLDS(issuer->clock_skew_s >= 0 && issuer->clock_skew_s <= 300);
     for (size_t i = 0; i < issuer->n_tiers; i++)
         HOLDS(issuer->tiers[i].groups.n_items > 0 && issuer->tiers[i].ttl_ms <= issuer->ttl_ms);

@@ -101,7 +101,7 @@ AFTER_LOGIN = {
     "handle_from_future",
 }
 # Of a provider that has failed or was asked much for a while, in the tests of that.
-AFTER_FAILURES = {"breaker_open", "over_budget"}
+AFTER_FAILURES = {"breaker_open", "over_budget", "degraded"}
 # Here, but in tests of their own below.
 APART = {"audit_unwritable", "stopping", "discovery_failed"}
 

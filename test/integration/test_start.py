@@ -53,7 +53,6 @@ def test_serve_refuses_a_bad_configuration_in_the_same_words(path):
 
 
 @pytest.mark.parametrize("field, changes", [
-    ("issuers[].outage", {"outage": {"maxStale": "10m"}}),
     ("issuers[].cache.refreshAhead", {"cache": {"refreshAhead": "5s"}}),
 ], ids=lambda value: value if isinstance(value, str) else "")
 def test_a_mechanism_of_a_later_release_is_refused_by_its_name(folder, provider, field, changes):

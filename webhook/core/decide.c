@@ -1,6 +1,7 @@
 #include "core/decide.h"
 
 #include "core/audience.h"
+#include "core/outage.h"
 #include "core/triage.h"
 
 const char *cache_outcome_word(enum cache_outcome outcome) {
@@ -157,6 +158,8 @@ static enum decide_step decide_cached(const struct decide *with, const struct te
     decision->was_good = is_active;
     if (serves == 0) {
         decision->cache = CACHE_OUTCOME_STALE;
+        if (is_active)
+            decision->standing = fact_ref(decision->fact);
         rest_on(decision, NULL, NULL);
         return DECIDE_ASK;
     }
@@ -242,6 +245,38 @@ void decide_unavailable(enum reason reason, struct decision *decision) {
     conclude(decision, reason_verdict(reason) == VERDICT_UNAVAILABLE ? reason : REASON_INTERNAL);
 }
 
+/* What the standing fact is good for without the provider. The fact's own identity is another, with all groups. */
+static enum reason judge_standing(const struct decide *with, const struct text *asked, size_t n_asked,
+                                  struct decision *decision) {
+    const struct issuer_policy *issuer = issuer_of_decision(with, decision);
+    enum reason reason = check_times(with, decision->fact, issuer->clock_skew_s);
+    if (reason != REASON_OK)
+        return reason;
+    if (identity_new_reduced(decision->fact, with->policy, issuer, &decision->identity) != 0)
+        return REASON_INTERNAL;
+    if (!outage_allows(issuer, decision->fact, decision->identity->ttl_ms, with->now_mono_ms))
+        return REASON_PROVIDER_UNREACHABLE;
+    reason = (enum reason)decision->identity->reason;
+    return reason == REASON_OK ? check_audiences(with, asked, n_asked, decision) : reason;
+}
+
+void decide_without(const struct decide *with, enum reason reason, const struct text *asked, size_t n_asked,
+                    struct decision *decision) {
+    /* Before any work: the ttl of no identity is longer than the issuer's. */
+    if (decision->standing == NULL || !outage_is(reason) ||
+        !outage_allows(issuer_of_decision(with, decision), decision->standing, issuer_of_decision(with, decision)->ttl_ms,
+                       with->now_mono_ms))
+        return decide_unavailable(reason, decision);
+    rest_on(decision, fact_ref(decision->standing), NULL);
+    const enum reason found = judge_standing(with, asked, n_asked, decision);
+    if (found != REASON_OK && found != REASON_EXPIRED)
+        return decide_unavailable(found == REASON_INTERNAL ? found : reason, decision);
+    decision->because = reason;
+    conclude(decision, found == REASON_OK ? REASON_DEGRADED : found);
+}
+
 void decision_deinit(struct decision *decision) {
     rest_on(decision, NULL, NULL);
+    fact_unref(decision->standing);
+    decision->standing = NULL;
 }

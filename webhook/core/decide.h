@@ -49,6 +49,8 @@ struct decision {
     bool was_good;             /* the provider has called the token active before, however long ago */
     struct fact *fact;         /* what the verdict rests on, or NULL; owned */
     struct identity *identity; /* or NULL; owned */
+    struct fact *standing;     /* the yes that was said last, while a question is under way, or NULL; owned */
+    enum reason because;       /* with REASON_DEGRADED: why the provider cannot answer */
     bool has_audiences;        /* status.audiences is part of the answer */
     size_t n_audiences;
     struct text audiences[LIMIT_REVIEW_AUDIENCES]; /* borrowed from the review's */
@@ -73,7 +75,15 @@ enum decide_step decide_begin(const struct decide *with, struct decide_issuer (*
 void decide_fact(const struct decide *with, struct fact *fact, const struct text *asked, size_t n_asked,
                  struct decision *decision);
 
-/* Goes on without: nobody could say, and this is why (a reason whose verdict is UNAVAILABLE, or REASON_INTERNAL is used).
+/*
+ * Goes on without an answer, after DECIDE_ASK, for this reason. Where it says that the provider is away (outage_is()), and
+ * issuers[].outage allows for it, what was said last serves: ALLOW with REASON_DEGRADED and a reduced identity, or DENY
+ * with REASON_EXPIRED. In all other cases as decide_unavailable(): a refusal by a rule is not repeated on old evidence.
+ */
+void decide_without(const struct decide *with, enum reason reason, const struct text *asked, size_t n_asked,
+                    struct decision *decision);
+
+/* Nobody could say, whatever is known, and this is why (a reason whose verdict is UNAVAILABLE, or REASON_INTERNAL is used).
  */
 void decide_unavailable(enum reason reason, struct decision *decision);
 

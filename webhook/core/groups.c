@@ -106,6 +106,15 @@ enum reason groups_map(const struct reading *reading, struct mapped_user *user) 
     return REASON_CLAIM_TYPE_INVALID;
 }
 
+void groups_reduce(const struct issuer_policy *issuer, struct mapped_user *user) {
+    size_t n = 0;
+    for (size_t i = 0; i < user->n_groups; i++) {
+        if (text_list_contains(&issuer->outage.groups, user->groups[i]))
+            user->groups[n++] = user->groups[i];
+    }
+    user->n_groups = n;
+}
+
 /* ---- which groups there can be ---- */
 
 static bool has_prefix(const struct issuer_policy *issuer, struct text group) {

@@ -8,6 +8,9 @@
 /* Fills the user's groups. Returns REASON_OK, or why not. */
 enum reason groups_map(const struct reading *reading, struct mapped_user *user);
 
+/* Takes the groups away that outage.groups does not list. */
+void groups_reduce(const struct issuer_policy *issuer, struct mapped_user *user);
+
 /* How long a fact may serve for this user: the first tier that one of its groups is in, never longer than the issuer's ttl.
    A tier names a group as the provider or as the mapping calls it, without the prefix. */
 int64_t groups_ttl_ms(const struct reading *reading, const struct mapped_user *user);

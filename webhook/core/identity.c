@@ -73,6 +73,7 @@ static int encode_user(const struct reading *reading, const struct mapped_user *
 struct draft {
     enum reason reason;
     int64_t ttl_ms;
+    bool is_reduced;
     struct buffer user, audiences;
     uint16_t n_audiences;
 };
@@ -92,7 +93,7 @@ static enum reason map_names(const struct reading *reading, struct mapped_user *
 }
 
 /* Extra, userValidationRules, size: what is left once the names are there. Returns 0, or -ENOMEM. */
-static int complete_user(const struct reading *reading, const struct mapped_user *user, struct draft *draft) {
+static int complete_user(const struct reading *reading, struct mapped_user *user, struct draft *draft) {
     __attribute__((cleanup(buffer_deinit))) struct buffer extra;
     buffer_init(&extra, LIMIT_IDENTITY_BYTES);
     draft->reason = mapping_extra(reading, &extra);
@@ -105,6 +106,8 @@ static int complete_user(const struct reading *reading, const struct mapped_user
     if (draft->reason != REASON_OK)
         return 0;
     draft->ttl_ms = groups_ttl_ms(reading, user);
+    if (draft->is_reduced)
+        groups_reduce(reading->issuer, user);
     return encode_user(reading, user, buffer_text(&extra), &draft->user, &draft->reason);
 }
 
@@ -184,8 +187,8 @@ static void close_claims(struct claims **claims) {
     claims_close(*claims);
 }
 
-int identity_new(const struct fact *fact, const struct policy *policy, const struct issuer_policy *issuer,
-                 struct explanation *explanation, struct identity **ret_identity) {
+static int make(const struct fact *fact, const struct policy *policy, const struct issuer_policy *issuer,
+                struct explanation *explanation, bool is_reduced, struct identity **ret_identity) {
     __attribute__((cleanup(buffer_deinit))) struct buffer json = {0};
     int r = fact_claims(fact, &json);
     if (r < 0)
@@ -194,12 +197,22 @@ int identity_new(const struct fact *fact, const struct policy *policy, const str
     r = claims_open(buffer_text(&json), &claims);
     if (r < 0)
         return r;
-    __attribute__((cleanup(draft_deinit))) struct draft draft = {.reason = REASON_INTERNAL};
+    __attribute__((cleanup(draft_deinit))) struct draft draft = {.reason = REASON_INTERNAL, .is_reduced = is_reduced};
     buffer_init(&draft.user, LIMIT_IDENTITY_BYTES);
     buffer_init(&draft.audiences, LIMIT_CONFIG_BYTES);
     const struct reading reading = {.claims = claims, .issuer = issuer, .explanation = explanation};
     r = fill_draft(&reading, &draft);
     return r < 0 ? r : make_identity(&draft, policy->generation, ret_identity);
+}
+
+int identity_new(const struct fact *fact, const struct policy *policy, const struct issuer_policy *issuer,
+                 struct explanation *explanation, struct identity **ret_identity) {
+    return make(fact, policy, issuer, explanation, false, ret_identity);
+}
+
+int identity_new_reduced(const struct fact *fact, const struct policy *policy, const struct issuer_policy *issuer,
+                         struct identity **ret_identity) {
+    return make(fact, policy, issuer, NULL, true, ret_identity);
 }
 
 /* ---- life ---- */

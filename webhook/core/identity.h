@@ -44,6 +44,13 @@ struct explanation {
 int identity_new(const struct fact *fact, const struct policy *policy, const struct issuer_policy *issuer,
                  struct explanation *explanation, struct identity **ret_identity);
 
+/*
+ * The same for an outage: every rule is checked as ever, and sees all groups; then those are left that outage.groups lists.
+ * Not to be kept beside the fact.
+ */
+int identity_new_reduced(const struct fact *fact, const struct policy *policy, const struct issuer_policy *issuer,
+                         struct identity **ret_identity);
+
 struct identity *identity_ref(struct identity *identity);
 /* NULL is fine. Any thread. */
 void identity_unref(struct identity *identity);

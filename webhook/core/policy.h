@@ -42,6 +42,11 @@ struct cache_tier { /* cache.tiers: members of any of these groups, as the provi
     int64_t ttl_ms;
 };
 
+struct outage_policy {       /* outage: what may be answered while the provider cannot */
+    int64_t max_stale_ms;    /* past a fact's ttl; monotonic; 0: nothing */
+    struct text_list groups; /* what may remain of an identity's groups, after groupMapping, without prefix */
+};
+
 struct issuer_policy {
     struct text name; /* issuers[].name: metrics, audit */
     struct text url;  /* issuer.url: iss must equal it */
@@ -59,6 +64,7 @@ struct issuer_policy {
     const struct cache_tier *tiers;
     size_t n_tiers;
     int64_t clock_skew_s;
+    struct outage_policy outage;
 
     struct text username_claim, username_prefix;
     struct text groups_claim, groups_prefix; /* claim empty: no groups are mapped */

@@ -74,6 +74,9 @@ enum verdict { VERDICT_ALLOW, VERDICT_DENY, VERDICT_UNAVAILABLE };
     X(HANDLE_TOO_OLD, "handle_too_old", DENY, "The handle is older than maxAge.")                                          \
     X(HANDLE_FROM_FUTURE, "handle_from_future", DENY,                                                                      \
       "The handle was issued in the future: compare the clocks of the replicas.")                                          \
+    /* nobody can say, and issuers[].outage is set */                                                                      \
+    X(DEGRADED, "degraded", ALLOW,                                                                                         \
+      "The provider cannot answer: who the user was lately, with the groups that outage.groups leaves.")                   \
     /* nobody could say */                                                                                                 \
     X(CLAIM_TYPE_INVALID, "claim_type_invalid", UNAVAILABLE, "A mapped claim has a type that cannot be mapped.")           \
     X(PROVIDER_UNREACHABLE, "provider_unreachable", UNAVAILABLE, "The provider cannot be reached.")                        \

@@ -1,5 +1,6 @@
 #include "core/recheck.h"
 
+#include "core/outage.h"
 #include "core/triage.h"
 
 /* ---- the one place where a verdict is set ---- */
@@ -183,6 +184,14 @@ void recheck_unavailable(const struct recheck_with *with, enum reason reason, co
         judge(with, recheck->standing, subject, recheck);
         if (holds(with, recheck, recheck->standing))
             return;
+        if (recheck->decision.reason == REASON_OK && outage_is(reason) &&
+            outage_allows(&with->decide.policy->issuers[recheck->decision.issuer], recheck->standing,
+                          ttl_ms(with, recheck, recheck->standing), with->decide.now_mono_ms)) {
+            rest_on_nothing(&recheck->decision);
+            recheck->decision.because = reason;
+            conclude(recheck, REASON_DEGRADED);
+            return;
+        }
     }
     decide_unavailable(reason, &recheck->decision);
 }

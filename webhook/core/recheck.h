@@ -61,7 +61,9 @@ void recheck_fact(const struct recheck_with *with, struct fact *fact, const stru
 
 /*
  * Goes on without an answer, after RECHECK_ASK: what was said last holds until the end of its ttl, as if nobody had asked
- * again; after that the verdict is UNAVAILABLE for this reason (REASON_INTERNAL for one of another verdict).
+ * again; after that a yes passes with REASON_DEGRADED for as long as issuers[].outage allows, where the reason says that
+ * the provider is away; else the verdict is UNAVAILABLE for this reason (REASON_INTERNAL for one of another verdict). Which
+ * groups the user still has is not known here: whoever logged in before the outage has all until kube-apiserver asks again.
  *
  * To make any decision UNAVAILABLE, whatever is known (REASON_AUDIT_UNWRITABLE), use decide_unavailable().
  */

@@ -5,6 +5,8 @@
 #include "wire/token_review.h"
 
 #define CREDENTIAL_KEY TEXT("kube-introspect.io/credential")
+#define DEGRADED_KEY TEXT("kube-introspect.io/degraded")
+#define MAX_EXTRA 3
 
 /* A login: one review under way. */
 struct login {
@@ -55,15 +57,20 @@ static void describe(const struct login *login, struct audit_record *ret_record)
 
 /* What belongs to this answer and not to the user. What the API server writes into its own audit log is found again in
    ours. Returns how many. */
-static size_t collect_extra(const struct login *login, struct buffer *credential, struct review_extra ret_extra[2]) {
+static size_t collect_extra(const struct login *login, struct buffer *credential,
+                            struct review_extra ret_extra[MAX_EXTRA]) {
     const struct decision *decision = &login->decision;
     if (decision->verdict != VERDICT_ALLOW || !decision->has_key)
         return 0;
     buffer_append_hex(credential, decision->key, DECISION_CREDENTIAL_BYTES);
-    ret_extra[0] = (struct review_extra){.key = CREDENTIAL_KEY, .value = buffer_text(credential)};
-    ret_extra[1] =
-        (struct review_extra){.key = HANDLE_EXTRA_KEY, .value = {.data = login->handle, .n_bytes = login->n_handle_bytes}};
-    return login->n_handle_bytes == 0 ? 1 : 2;
+    size_t n = 0;
+    ret_extra[n++] = (struct review_extra){.key = CREDENTIAL_KEY, .value = buffer_text(credential)};
+    if (login->n_handle_bytes > 0)
+        ret_extra[n++] = (struct review_extra){.key = HANDLE_EXTRA_KEY,
+                                               .value = {.data = login->handle, .n_bytes = login->n_handle_bytes}};
+    if (decision->reason == REASON_DEGRADED)
+        ret_extra[n++] = (struct review_extra){.key = DEGRADED_KEY, .value = text_of(reason_word(decision->because))};
+    return n;
 }
 
 static void encode(const struct login *login, struct buffer *buffer) {
@@ -72,7 +79,7 @@ static void encode(const struct login *login, struct buffer *buffer) {
     char memory[2 * DECISION_CREDENTIAL_BYTES + 1];
     struct buffer credential;
     buffer_init_fixed(&credential, memory, sizeof(memory));
-    struct review_extra extra[2];
+    struct review_extra extra[MAX_EXTRA];
     const struct token_review_answer answer = {
         .version = login->asked.version,
         .user = user_of(login),
@@ -114,7 +121,7 @@ static void settle(struct review *review, enum reason reason, struct fact *fact)
     if (fact != NULL)
         decide_fact(&with, fact, login->asked.audiences, login->asked.n_audiences, &login->decision);
     else
-        decide_unavailable(reason, &login->decision);
+        decide_without(&with, reason, login->asked.audiences, login->asked.n_audiences, &login->decision);
 }
 
 /* ---- 1 to 3 ---- */

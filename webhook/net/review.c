@@ -63,6 +63,7 @@ void review_describe(const struct review *review, const struct decision *decisio
         .caller = text_of(review->connection->caller),
         .verdict = decision->verdict,
         .reason = decision->reason,
+        .because = decision->because,
         .cache = decision->cache,
         .digest = decision->has_key ? decision->key : NULL,
         .provider_us = review->provider_us,

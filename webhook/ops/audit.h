@@ -46,6 +46,7 @@ struct audit_record {
     struct text caller; /* name of the caller's certificate */
     enum verdict verdict;
     enum reason reason;
+    enum reason because; /* with REASON_DEGRADED: why the provider could not answer */
     enum cache_outcome cache;
     struct text user;             /* JSON of status.user, or empty: of a login */
     struct audit_subject subject; /* of all else */

@@ -87,6 +87,10 @@ static void append_before_user(struct buffer *line, const struct audit_record *r
     buffer_append(line, text_of(verdict_word(record->verdict)));
     buffer_append(line, TEXT("\",\"reason\":\""));
     buffer_append(line, text_of(reason_word(record->reason)));
+    if (record->reason == REASON_DEGRADED) {
+        buffer_append(line, TEXT("\",\"because\":\""));
+        buffer_append(line, text_of(reason_word(record->because)));
+    }
     buffer_append_char(line, '"');
     append_name(line, TEXT(",\"issuer\":"), record->issuer);
     if (record->user.n_bytes > 0 || record->kind != AUDIT_LOGIN)

@@ -26,7 +26,6 @@ struct settings {
 static const struct field_absence absences[] = {
     {.path = "listeners.admission"},
     {.path = "admission"},
-    {.path = "issuers[].outage"},
     {.path = "issuers[].introspection.client.method", .value = "private_key_jwt"},
     {.path = "issuers[].cache.refreshAhead"},
 };

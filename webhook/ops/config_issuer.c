@@ -68,6 +68,19 @@ static const struct field cache[] = {
      .count_offset = SETTING(policy.n_tiers)},
 };
 
+static const struct field outage[] = {
+    {.name = "maxStale",
+     .type = &field_duration,
+     .offset = SETTING(policy.outage.max_stale_ms),
+     .required = "write how long past its ttl an answer may serve while the provider cannot answer, such as 10m",
+     .min = 1000,
+     .max = 60 * MINUTE_MS},
+    {.name = "groups",
+     .type = &field_text_list,
+     .offset = SETTING(policy.outage.groups),
+     .required = "list the groups that may remain of a user's meanwhile, [] for none"},
+};
+
 #define PREFIX_WHY "write it, \"\" for none: names without a prefix can collide with those of other authenticators"
 
 static const struct field username[] = {
@@ -213,6 +226,7 @@ static const struct field fields[] = {
      .required = "say how the provider is asked: give at least client",
      .fields = &config_introspection_fields},
     {.name = "cache", .type = &field_mapping, .fields = FIELD_TABLE(cache)},
+    {.name = "outage", .type = &field_mapping, .fields = FIELD_TABLE(outage)},
     {.name = "clockSkew",
      .type = &field_seconds,
      .offset = SETTING(policy.clock_skew_s),
@@ -271,6 +285,15 @@ static int check_tiers(struct config_reader *reader, const struct yaml_node *nod
             return config_refuse(reader, yaml_member(child, "ttl"),
                                  "a tier's ttl must not be longer than cache.ttl: shorten it, or lengthen that");
     }
+    return 0;
+}
+
+static int check_outage(struct config_reader *reader, const struct yaml_node *node, struct issuer_settings *settings) {
+    const struct issuer_policy *policy = &settings->policy;
+    if (policy->outage.groups.n_items > 0 && policy->groups_claim.n_bytes == 0)
+        return config_refuse(
+            reader, yaml_member(yaml_member(node, "outage"), "groups"),
+            "claimMappings.groups is absent, so no user has groups that could remain: give that, or write []");
     return 0;
 }
 
@@ -354,7 +377,7 @@ static int check_group_mapping(struct config_reader *reader, const struct yaml_n
 
 static int check_one(struct config_reader *reader, const struct yaml_node *node, struct issuer_settings *settings) {
     static int (*const checks[])(struct config_reader *, const struct yaml_node *, struct issuer_settings *) = {
-        check_tokens, check_tiers, check_extra, check_user_rules, check_group_mapping};
+        check_tokens, check_tiers, check_outage, check_extra, check_user_rules, check_group_mapping};
     settings->policy.claim_rules = settings->claim_rules;
     int r = config_introspection_check(reader, yaml_member(node, "introspection"), &settings->introspection);
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]) && r == 0; i++)

@@ -27,9 +27,10 @@ Test(reason, each_has_one_sentence_on_one_line) {
 }
 
 /* The others of this verdict are no objection to a request, and come with no identity: see core/recheck.h. */
-Test(reason, nothing_allows_but_ok_and_what_is_no_objection) {
-    static const enum reason reasons[] = {REASON_OK, REASON_NOT_OURS, REASON_HANDLE_OFF, REASON_PASSED_WITHOUT_HANDLE,
-                                          REASON_PASSED_WITHOUT_FACT};
+Test(reason, nothing_allows_but_ok_an_outage_and_what_is_no_objection) {
+    static const enum reason reasons[] = {
+        REASON_OK,      REASON_NOT_OURS, REASON_HANDLE_OFF, REASON_PASSED_WITHOUT_HANDLE, REASON_PASSED_WITHOUT_FACT,
+        REASON_DEGRADED};
     for (int i = 0; i < N_REASONS; i++) {
         bool is_listed = false;
         for (size_t k = 0; k < sizeof(reasons) / sizeof(reasons[0]); k++)

@@ -465,3 +465,37 @@ Test(recheck, nothing_is_fine_to_release) {
     assert_text(recheck_token(&recheck), TEXT(""));
     recheck_deinit(&recheck);
 }
+
+/* ---- an outage ---- */
+
+static void expect_after(int64_t age_ms, enum reason because, enum reason reason) {
+    with.now_mono_ms += age_ms;
+    with.now_unix_ms += 1;
+    struct recheck recheck;
+    cr_assert_eq(begin_recheck(&alice, &recheck), RECHECK_ASK);
+    const struct recheck_with now = with_now();
+    recheck_unavailable(&now, because, &alice, &recheck);
+    expect_reason(&recheck, reason, reason_word(because));
+    recheck_deinit(&recheck);
+}
+
+Test(recheck, in_an_outage_a_yes_passes_until_max_stale_and_not_longer) {
+    issuer.outage.max_stale_ms = 60000;
+    learn(ACTIVE);
+    expect_after(TTL_MS, REASON_BREAKER_OPEN, REASON_DEGRADED);
+    expect_after(59999, REASON_PROVIDER_TIMEOUT, REASON_DEGRADED);
+    expect_after(0, REASON_INTERNAL, REASON_INTERNAL);
+    expect_after(0, REASON_STOPPING, REASON_STOPPING);
+    expect_after(1, REASON_BREAKER_OPEN, REASON_BREAKER_OPEN);
+}
+
+Test(recheck, an_outage_lets_nobody_pass_whom_a_no_or_a_rule_stops) {
+    static const char *const replies[] = {BOB, NAMELESS};
+    issuer.outage.max_stale_ms = 60000;
+    for (size_t i = 0; i < 2; i++) {
+        learn(replies[i]);
+        expect_after(TTL_MS, REASON_BREAKER_OPEN, REASON_BREAKER_OPEN);
+    }
+    learn(INACTIVE);
+    expect_after(TTL_MS, REASON_BREAKER_OPEN, REASON_BREAKER_OPEN);
+}

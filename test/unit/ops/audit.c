@@ -267,6 +267,7 @@ Test(audit, a_request_after_the_login_says_who_asks_and_for_what) {
 Test(audit, the_fields_of_a_line_and_of_the_documentation_are_the_same) {
     struct audit_record record = record_of(1);
     record.kind = AUDIT_AUTHORIZATION; /* which has all that a login has */
+    record.reason = REASON_DEGRADED;
     record.cluster = record.issuer = record.caller = TEXT("name");
     record.digest = digest;
     record.provider_us = 1;
@@ -284,6 +285,18 @@ Test(audit, the_fields_of_a_line_and_of_the_documentation_are_the_same) {
     }
     cr_assert_eq(n_documented, json_object_size(object));
     json_decref(object);
+    free(line);
+}
+
+Test(audit, a_degraded_answer_says_why_the_provider_could_not_answer) {
+    struct audit_record record = record_of(1);
+    record.because = REASON_BREAKER_OPEN;
+    char *line = line_of(&record);
+    cr_expect_null(strstr(line, "because"), "%s", line);
+    free(line);
+    record.reason = REASON_DEGRADED;
+    line = line_of(&record);
+    cr_expect_not_null(strstr(line, "\"reason\":\"degraded\",\"because\":\"breaker_open\",\""), "%s", line);
     free(line);
 }
 
@@ -343,6 +356,8 @@ Test(audit, a_name_cannot_leave_its_quotes_and_is_cut) {
     const struct text name = {.data = control, .n_bytes = sizeof(control)};
     struct audit_record record = record_of(UINT64_MAX);
     record.kind = AUDIT_AUTHORIZATION;
+    record.reason = REASON_DEGRADED;
+    record.because = REASON_CLIENT_CREDENTIALS_REJECTED;
     record.cluster = record.issuer = record.caller = name; /* six bytes for each of all: the longest line there is */
     record.subject = (struct audit_subject){name, name};
     record.request = (struct audit_request){name, name, name, name, name, name, name};
