@@ -52,14 +52,6 @@ def test_serve_refuses_a_bad_configuration_in_the_same_words(path):
     assert f"{path}:{expected_of(path)}" in refused(path)
 
 
-@pytest.mark.parametrize("field, changes", [
-    ("issuers[].cache.refreshAhead", {"cache": {"refreshAhead": "5s"}}),
-], ids=lambda value: value if isinstance(value, str) else "")
-def test_a_mechanism_of_a_later_release_is_refused_by_its_name(folder, provider, field, changes):
-    said = refused(write(folder, provider, changes))
-    assert field.replace("[]", "[0]") in said and "not available in this release" in said, said
-
-
 @pytest.mark.parametrize("field", ["admission"])
 def test_a_section_of_a_later_release_is_refused_by_its_name(folder, provider, field):
     said = refused(write(folder, provider, changes={field: {}}))

@@ -2,6 +2,7 @@
 
 #include "core/audience.h"
 #include "core/outage.h"
+#include "core/refresh.h"
 #include "core/triage.h"
 
 const char *cache_outcome_word(enum cache_outcome outcome) {
@@ -150,6 +151,13 @@ static int may_serve(const struct decide *with, struct decision *decision) {
     return r < 0 ? r : is_fresh(with, decision->fact, decision->identity->ttl_ms);
 }
 
+/* For one of all who use the fact. */
+static bool must_refresh(const struct decide *with, const struct decision *decision) {
+    return refresh_is_due(decision->fact, decision->identity->ttl_ms, issuer_of_decision(with, decision)->refresh_ahead_ms,
+                          with->now_mono_ms) &&
+           refresh_claim(decision->fact);
+}
+
 static enum decide_step decide_cached(const struct decide *with, const struct text *asked, size_t n_asked,
                                       struct decision *decision) {
     const bool is_active = decision->fact->answer == FACT_ACTIVE;
@@ -168,6 +176,7 @@ static enum decide_step decide_cached(const struct decide *with, const struct te
         conclude(decision, REASON_INTERNAL);
     else
         judge(with, asked, n_asked, decision);
+    decision->is_to_refresh = decision->reason == REASON_OK && must_refresh(with, decision);
     return DECIDE_DONE;
 }
 

@@ -46,6 +46,7 @@ struct decision {
     enum cache_outcome cache;
     bool has_key;
     uint8_t key[DIGEST_BYTES];
+    bool is_to_refresh;        /* answered, and to be asked about again in the background */
     bool was_good;             /* the provider has called the token active before, however long ago */
     struct fact *fact;         /* what the verdict rests on, or NULL; owned */
     struct identity *identity; /* or NULL; owned */

@@ -61,6 +61,7 @@ struct issuer_policy {
     bool absent_subject_is_client_id;
 
     int64_t ttl_ms, negative_ttl_ms; /* of facts; monotonic */
+    int64_t refresh_ahead_ms;        /* 0: never */
     const struct cache_tier *tiers;
     size_t n_tiers;
     int64_t clock_skew_s;

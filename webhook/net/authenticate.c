@@ -1,5 +1,6 @@
 #include "net/authenticate.h"
 
+#include "net/refresh.h"
 #include "net/request.h"
 #include "wire/subject_access_review.h"
 #include "wire/token_review.h"
@@ -126,15 +127,26 @@ static void settle(struct review *review, enum reason reason, struct fact *fact)
 
 /* ---- 1 to 3 ---- */
 
+static void refresh(const struct login *login) {
+    const struct review *review = &login->review;
+    const struct decision *decision = &login->decision;
+    if (!review->loop->asks_nobody)
+        refresh_ask(review->loop->services->fetch, review->loop->services->metrics,
+                    review->runtime->providers[decision->issuer], decision->key, login->asked.token, review->mono_ms);
+}
+
 static void begin(struct login *login) {
     const struct decide with = review_decide_with(&login->review);
     struct decision *decision = &login->decision;
     const enum decide_step step = decide_begin(&with, review_issuer_of, login->review.runtime, login->asked.token,
                                                login->asked.audiences, login->asked.n_audiences, decision);
-    if (step == DECIDE_ASK)
+    if (step == DECIDE_ASK) {
         review_ask(&login->review, decision, login->asked.token);
-    else
-        review_done(&login->review);
+        return;
+    }
+    if (decision->is_to_refresh)
+        refresh(login);
+    review_done(&login->review);
 }
 
 static void take(struct loop *loop, h2o_req_t *req, int64_t started_us) {

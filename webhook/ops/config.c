@@ -27,7 +27,6 @@ static const struct field_absence absences[] = {
     {.path = "listeners.admission"},
     {.path = "admission"},
     {.path = "issuers[].introspection.client.method", .value = "private_key_jwt"},
-    {.path = "issuers[].cache.refreshAhead"},
 };
 #define N_ABSENCES (sizeof(absences) / sizeof(absences[0]))
 

@@ -160,6 +160,10 @@ void metrics_retry(struct metrics *metrics, size_t issuer, bool is_made) {
     add(&metrics->issuers[issuer].retries[is_made], 1);
 }
 
+void metrics_refresh(struct metrics *metrics, size_t issuer, bool succeeded) {
+    add(&metrics->issuers[issuer].refreshes[succeeded], 1);
+}
+
 /* A breaker that a probe left open has not opened again. */
 void metrics_breaker(struct metrics *metrics, size_t issuer, enum breaker_state state) {
     struct metrics_issuer *row = &metrics->issuers[issuer];

@@ -61,6 +61,9 @@ void metrics_over_budget(struct metrics *metrics, size_t issuer, enum budget_kin
 /* A call that failed is made once more, or would be if there were budget for it. */
 void metrics_retry(struct metrics *metrics, size_t issuer, bool is_made);
 
+/* A token in use was asked about again ahead of time. */
+void metrics_refresh(struct metrics *metrics, size_t issuer, bool succeeded);
+
 /* The state that an issuer's breaker has come to. */
 void metrics_breaker(struct metrics *metrics, size_t issuer, enum breaker_state state);
 

@@ -300,6 +300,19 @@ static void render_retries(const struct rows *rows, struct buffer *buffer) {
     }
 }
 
+static void render_refreshes(const struct rows *rows, struct buffer *buffer) {
+    static const char name[] = "kube_introspect_refreshes_total";
+    append_head(buffer, name, "counter", "Tokens in use that were asked about again ahead of time, by result.");
+    const struct metrics_issuer *row;
+    for (size_t i = 0; (row = next_row(rows, &i)) != NULL;) {
+        for (int succeeded = 1; succeeded >= 0; succeeded--) {
+            append_row(buffer, name, "issuer", row->name, "result", succeeded ? "success" : "failure");
+            buffer_append_u64(buffer, count_of(&row->refreshes[succeeded]));
+            buffer_append_char(buffer, '\n');
+        }
+    }
+}
+
 static void render_breakers(const struct rows *rows, struct buffer *buffer) {
     static const char state[] = "kube_introspect_breaker_state";
     append_head(buffer, state, "gauge",
@@ -432,6 +445,7 @@ void metrics_render(struct metrics *metrics, struct cache *cache, struct audit *
     render_flights(&rows, buffer);
     render_budgets(&rows, buffer);
     render_retries(&rows, buffer);
+    render_refreshes(&rows, buffer);
     render_breakers(&rows, buffer);
     render_discovery(&rows, buffer);
     render_bad_requests(metrics, buffer);

@@ -57,6 +57,7 @@ struct metrics_issuer {
     metrics_counter breaker_opens;
     metrics_counter over_budget[N_BUDGET_KINDS];
     metrics_counter retries[2];              /* refused, made */
+    metrics_counter refreshes[2];            /* failed, succeeded */
     char name[LIMIT_METRICS_NAME_BYTES + 1]; /* written once, before n_issuers counts the row */
 };
 

@@ -117,6 +117,7 @@ Test(config, the_least_file_has_all_defaults) {
     cr_expect_null(introspection->ca_file);
     cr_expect_eq(introspection->timeout_ms, 2000);
     cr_expect_eq(introspection->max_retries, 1);
+    cr_expect_eq(issuer->refresh_ahead_ms, 5000);
     cr_expect_eq(issuer->outage.max_stale_ms, 0);
     cr_expect_eq(issuer->outage.groups.n_items, 0);
     cr_expect_eq(introspection->max_concurrent, 64);
@@ -217,6 +218,7 @@ Test(config, every_field_of_an_issuer_arrives) {
     cr_expect(issuer->accept_absent_groups);
     cr_expect_eq(introspection->timeout_ms, 500);
     cr_expect_eq(introspection->max_retries, 0);
+    cr_expect_eq(issuer->refresh_ahead_ms, 20000);
     cr_expect_eq(issuer->outage.max_stale_ms, 600000);
     EXPECT_LIST(&issuer->outage.groups, "on-call");
     cr_expect_eq(introspection->max_concurrent, 8);

@@ -212,6 +212,13 @@ Test(metrics, retries_are_counted_made_or_refused) {
     assert_row("kube_introspect_retries_total{issuer=\"corp\",result=\"refused\"} 0");
 }
 
+Test(metrics, refreshes_are_counted_by_result) {
+    const size_t corp = metrics_issuer(metrics, TEXT("corp"));
+    metrics_refresh(metrics, corp, false);
+    assert_row("kube_introspect_refreshes_total{issuer=\"corp\",result=\"failure\"} 1");
+    assert_row("kube_introspect_refreshes_total{issuer=\"corp\",result=\"success\"} 0");
+}
+
 Test(metrics, an_issuer_keeps_its_row) {
     const size_t corp = metrics_issuer(metrics, TEXT("corp"));
     (void)metrics_issuer(metrics, TEXT("labs"));
