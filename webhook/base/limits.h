@@ -24,6 +24,12 @@
 #define LIMIT_JSON_MEMBERS 1024
 /* Members of all objects that are open at one place of a document: their names are remembered in 8 bytes each. */
 #define LIMIT_JSON_OPEN_MEMBERS 2048
+/* The same for the objects of a cluster, which others have written and somebody may have to change today. A schema in a CRD
+   nests some 50 levels (two for each field, three for each list); the API server's own Go reads 10,000. */
+#define LIMIT_OBJECT_DEPTH 256
+/* A ConfigMap may have 1 MiB: as many keys of 16 bytes, quotes and value included. Remembered in 8 bytes each, that is 512
+   kB a thread, of which a usual object touches the first page. */
+#define LIMIT_OBJECT_OPEN_MEMBERS 65536
 /* A ?timeout= above this is cut to it; kube-apiserver sends 30 s. */
 #define LIMIT_DEADLINE_MS 60000
 /* What is kept back from the caller's timeout, so that our answer arrives before it gives up. */
@@ -67,6 +73,21 @@
 #define LIMIT_HANDLE_KEY_BYTES ((size_t)32)
 /* How far the clock of the replica that issued a handle may be ahead. */
 #define LIMIT_HANDLE_AHEAD_S 60
+
+/* ---- admission ---- */
+
+/* The object and the old one, 3 MiB each at most, and what is around them. */
+#define LIMIT_ADMISSION_BYTES ((size_t)8 * 1024 * 1024)
+/* The API server's are UUIDs of 36 bytes. It comes back in the answer, so a long one would cost its length twice. */
+#define LIMIT_ADMISSION_UID_BYTES ((size_t)253)
+/* All are evaluated for each request that reaches us, and the results of all stand in its audit record. */
+#define LIMIT_ADMISSION_RULES 64
+#define LIMIT_ADMISSION_RULE_NAME_BYTES ((size_t)63)
+/* What a person is told by a rule: two lines of a terminal. */
+#define LIMIT_ADMISSION_MESSAGE_BYTES 256
+/* The convention for a warning; the API server cuts to 256 bytes each where all together have more than 4,096. */
+#define LIMIT_ADMISSION_WARNING_BYTES ((size_t)120)
+#define LIMIT_ADMISSION_WARNINGS 16
 
 /* ---- asking a provider ---- */
 
@@ -141,7 +162,8 @@
 #define LIMIT_WATCHED_FILES 256
 /* How often they are looked at. Kubernetes swaps a mounted Secret within a minute of the change; one second is no load. */
 #define LIMIT_WATCH_INTERVAL_MS 1000
-/* A reload that failed for want of memory, descriptors or a file is tried again after this, without waiting for a change. */
+/* A reload that failed for want of memory, descriptors or a file is tried again after this, without waiting for a change.
+ */
 #define LIMIT_RELOAD_RETRY_MS 10000
 
 /* ---- threads, connections, logs ---- */
