@@ -139,8 +139,8 @@
 #define LIMIT_ROLE_NAME_BYTES 253
 /* The tree (20,000 nodes of 130 bytes), its texts, and the structures that are made of it, with room. */
 #define LIMIT_CONFIG_ARENA_BYTES ((size_t)16 * 1024 * 1024)
-/* Eight for each issuer. */
-#define LIMIT_CONFIG_WARNINGS (8 * LIMIT_ISSUERS)
+/* Eight for each issuer, six for each rule, and a few on the whole. */
+#define LIMIT_CONFIG_WARNINGS (8 * LIMIT_ISSUERS + 6 * LIMIT_ADMISSION_RULES + 8)
 /* All bindings of a cluster as kubectl prints them: some 900 bytes each, so 70,000. */
 #define LIMIT_RBAC_LIST_BYTES ((size_t)64 * 1024 * 1024)
 /* Their structures, at worst where each is as small as JSON allows; and the bindings that a configuration makes. */
