@@ -11,7 +11,7 @@ libraries=(-lh2o-evloop -lcurl -ljansson -lyaml -lssl -lcrypto -lm)
 # The same code as the program's, with the static reply put in. The one file that names the handler is compiled without -flto: the
 # linker cannot put another function in the place of one that the compiler has already seen.
 gcc "${flags[@]}" -fPIE -c -o "$build/server.o" webhook/net/server.c
-gcc "${flags[@]}" -flto=auto -fPIE -pie -pthread -Wl,--wrap=authenticate_register -o "$build/webhook" build/webhook/main.o \
+gcc "${flags[@]}" -flto=auto -fPIE -pie -pthread -Wl,--wrap=review_register -o "$build/webhook" build/webhook/main.o \
     "$build/server.o" test/bench/static.c "${archives[@]}" "${libraries[@]}"
 gcc "${flags[@]}" -o "$build/load" test/bench/load.c -lssl -lcrypto
 gcc "${flags[@]}" -o "$build/calls" test/bench/calls.c webhook/net/multi.c webhook/base/clock.c -lcurl

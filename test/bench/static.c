@@ -1,14 +1,15 @@
 /*
- * Linked into the benchmark's build of the webhook in place of authenticate_register() (ld --wrap): beside /authenticate, the same
+ * Linked into the benchmark's build of the webhook in place of review_register() (ld --wrap): beside /authenticate, the same
  * listener answers /static with a fixed reply of the same size and header. That is the floor: h2o, TLS and the kernel.
  */
 #include <h2o.h>
 
-#include "net/authenticate.h"
 #include "net/request.h"
+#include "net/review.h"
 
-void __real_authenticate_register(struct loop *loop, h2o_pathconf_t *path);
-void __wrap_authenticate_register(struct loop *loop, h2o_pathconf_t *path);
+typedef void register_function(struct loop *loop, h2o_pathconf_t *path, const struct review_kind *const *kinds, size_t n_kinds,
+                               const char *nothing_here);
+register_function __real_review_register, __wrap_review_register;
 
 /* What /authenticate answers to the benchmark's tokens. */
 static const char reply[] =
@@ -24,8 +25,9 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req) {
     return 0;
 }
 
-void __wrap_authenticate_register(struct loop *loop, h2o_pathconf_t *path) {
+void __wrap_review_register(struct loop *loop, h2o_pathconf_t *path, const struct review_kind *const *kinds, size_t n_kinds,
+                            const char *nothing_here) {
     h2o_handler_t *handler = h2o_create_handler(path, sizeof(*handler));
     handler->on_req = on_request;
-    __real_authenticate_register(loop, path);
+    __real_review_register(loop, path, kinds, n_kinds, nothing_here);
 }

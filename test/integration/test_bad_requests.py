@@ -21,7 +21,7 @@ def assert_status(response, code):
 
 
 @pytest.mark.parametrize("path", [
-    "/", "/authenticate/", "/authenticatex", "/Authenticate", "/authorize", "/validate", "//authenticate", "/%61uthenticate",
+    "/", "/authenticate/", "/authenticatex", "/Authenticate", "/authorize/", "/authorizex", "/Authorize", "/validate", "//authenticate", "/%61uthenticate",
     "/authenticate/../authenticate", "/metrics", "/readyz", "/livez"])
 def test_another_path_is_not_found(shared, path):
     assert_status(shared.caller.post(body("t"), path), 404)

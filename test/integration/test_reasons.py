@@ -94,7 +94,7 @@ CASES = {
 
 # Nobody outside can bring these about: the unit tests of their modules do.
 BY_UNIT_TESTS = {"overloaded", "internal"}
-# Of requests that come after a login, which no TokenReview is: test/unit/core/recheck.c provokes each.
+# Of requests that come after a login, which no TokenReview is: test_authorize.py provokes each.
 AFTER_LOGIN = {
     "not_ours", "handle_off", "passed_without_handle", "passed_without_fact", "fact_unknown", "handle_absent", "handle_doubled",
     "handle_malformed", "handle_altered", "handle_other_user", "handle_other_uid", "handle_other_cluster", "handle_too_old",

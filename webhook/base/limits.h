@@ -62,6 +62,10 @@
 /* The user object as a whole, as it stands in an answer. */
 #define LIMIT_IDENTITY_BYTES ((size_t)192 * 1024)
 
+/* The answer to a SubjectAccessReview: two sentences of a reason, and what stands around them. It lies on the stack, so
+   that a refusal needs no memory. */
+#define LIMIT_AUTHORIZATION_ANSWER_BYTES ((size_t)1024)
+
 /* ---- handles ---- */
 
 /* A handle of today has 117 bytes, until the year 2286. */
@@ -194,7 +198,8 @@
 #define LIMIT_LOOP_STALL_MS 2000
 /* Audit lines that wait for the disk. At 600 bytes a line this is 27,000 decisions. */
 #define LIMIT_AUDIT_QUEUE_BYTES ((size_t)16 * 1024 * 1024)
-/* A name in an audit line (cluster, issuer, caller): as long as a DNS name may be. What is longer is cut there. */
+/* A name in an audit line (cluster, issuer, caller, what is asked for): as long as a DNS name may be. What is longer is cut
+ * there. */
 #define LIMIT_AUDIT_NAME_BYTES 253
 /* Lines are gathered this long, or up to so many bytes, before they are written: a write for each would cost a wake-up. */
 #define LIMIT_AUDIT_GATHER_MS 5

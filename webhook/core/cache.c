@@ -50,9 +50,10 @@ static struct fact **bucket_of(const struct shard *shard, const uint8_t *key) {
     return &shard->buckets[hash & (shard->n_buckets - 1)];
 }
 
-/* Partitions follow from the fact, which is immutable, so a fact is always found where it was put. */
+/* Chosen when it is put in. A "no" to a token that was good stays among the good ones: whoever holds a revoked token must
+   not be able to have that forgotten by sending garbage, which only fills the other partition. */
 static struct partition *partition_of(struct shard *shard, const struct fact *fact) {
-    return &shard->partitions[fact->answer == FACT_ACTIVE ? POSITIVE : NEGATIVE];
+    return &shard->partitions[fact->was_active ? POSITIVE : NEGATIVE];
 }
 
 static struct fact *find(const struct shard *shard, const uint8_t *key) {
@@ -147,7 +148,8 @@ static void grow(struct shard *shard) {
     free(old);
 }
 
-static void put(struct shard *shard, struct fact *fact) {
+static void put(struct shard *shard, struct fact *fact, bool was_active) {
+    fact->was_active = was_active || fact->answer == FACT_ACTIVE;
     struct partition *partition = partition_of(shard, fact);
     if (!make_room(shard, partition, 1, fact_bytes(fact)))
         return;
@@ -293,9 +295,10 @@ void cache_insert(struct cache *cache, struct fact *fact) {
     /* Two answers may arrive in another order than they were asked for; the later question knows better. */
     const bool is_older = present != NULL && present->asked_mono_ms > fact->asked_mono_ms;
     if (present != fact && !is_older) {
+        const bool was_active = present != NULL && present->was_active;
         if (present != NULL)
             drop(shard, present);
-        put(shard, fact);
+        put(shard, fact, was_active);
     }
     pthread_mutex_unlock(&shard->lock);
 }

@@ -28,8 +28,9 @@ struct fact_link {
 struct fact {
     struct fact_link link;
     _Atomic uint32_t n_refs;
-    uint8_t answer; /* enum fact_answer */
-    bool is_packed; /* the claims: see core/packing.h */
+    uint8_t answer;  /* enum fact_answer */
+    bool is_packed;  /* the claims: see core/packing.h */
+    bool was_active; /* the cache's own, like link: this fact or one before it of the same key is FACT_ACTIVE */
     uint8_t key[DIGEST_BYTES];
     int64_t asked_mono_ms; /* when the question was sent: its age counts from there */
     int64_t exp_unix_s, nbf_unix_s, iat_unix_s;

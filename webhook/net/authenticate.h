@@ -4,9 +4,6 @@
  */
 #pragma once
 
-#include <h2o.h>
+#include "net/review.h"
 
-#include "net/loop.h"
-
-/* Makes the handler of a loop's path. Loop's thread, before its context is made. */
-void authenticate_register(struct loop *loop, h2o_pathconf_t *path);
+extern const struct review_kind authenticate_reviews;

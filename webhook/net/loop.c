@@ -93,20 +93,31 @@ int loop_take_socket(struct loop *loop, int fd) {
     return 0;
 }
 
-/* Takes the reference over. New connections handshake by its TLS context, requests are decided by its policy. */
-static void use_runtime(struct loop *loop, struct runtime *runtime) {
+/* Takes reference and keys over. New connections handshake by its TLS context, requests are decided by its policy. */
+static void use_runtime(struct loop *loop, struct runtime *runtime, struct handle_keys *handle_keys) {
     runtime_unref(loop->runtime);
+    handle_keys_free(loop->handle_keys);
     loop->runtime = runtime;
+    loop->handle_keys = handle_keys;
     loop->accept.ssl_ctx = loop->role->tls_of(runtime);
+}
+
+static int make_handle_keys(const struct loop_role *role, const struct runtime *runtime, struct handle_keys **ret_keys) {
+    if (role->knows_handles)
+        return runtime_handle_keys(runtime, ret_keys);
+    *ret_keys = NULL;
+    return 0;
 }
 
 struct runtime_message {
     struct loop_message message;
     struct runtime *runtime;
+    struct handle_keys *handle_keys; /* made before it is sent: a reload that lacks memory fails before it has begun */
 };
 
 static void handle_runtime(struct loop *loop, struct loop_message *message) {
-    use_runtime(loop, ((struct runtime_message *)message)->runtime);
+    const struct runtime_message *of_runtime = (const struct runtime_message *)message;
+    use_runtime(loop, of_runtime->runtime, of_runtime->handle_keys);
     free(message);
 }
 
@@ -114,6 +125,11 @@ int loop_use_runtime(struct loop *loop, struct runtime *runtime) {
     struct runtime_message *message = calloc(1, sizeof(*message));
     if (message == NULL)
         return -ENOMEM;
+    const int r = make_handle_keys(loop->role, runtime, &message->handle_keys);
+    if (r != 0) {
+        free(message);
+        return r;
+    }
     message->message.handle = handle_runtime;
     message->runtime = runtime_ref(runtime);
     loop_send(loop, &message->message);
@@ -223,19 +239,29 @@ static void close_all(struct loop *loop) {
         h2o_evloop_run(loop->context.loop, 10);
 }
 
-static void *run(void *argument) {
-    struct loop *loop = argument;
-    pthread_setname_np(pthread_self(), loop->role->name);
-    const int r = digest_new(loop->services->key_secret, &loop->digest);
-    if (r != 0) {
-        say(loop, r);
-        return NULL;
-    }
+static int set_up(struct loop *loop) {
+    struct handle_keys *handle_keys;
+    int r = digest_new(loop->services->key_secret, &loop->digest);
+    if (r == 0)
+        r = make_handle_keys(loop->role, loop->first_runtime, &handle_keys);
+    if (r != 0)
+        return r;
     /* Numbers of different loops and processes should not meet; where there is no randomness they merely start at 0. */
     if (getrandom(&loop->request_ids, sizeof(loop->request_ids), 0) < 0)
         loop->request_ids = 0;
     set_up_h2o(loop);
-    use_runtime(loop, runtime_ref(loop->first_runtime));
+    use_runtime(loop, runtime_ref(loop->first_runtime), handle_keys);
+    return 0;
+}
+
+static void *run(void *argument) {
+    struct loop *loop = argument;
+    pthread_setname_np(pthread_self(), loop->role->name);
+    const int r = set_up(loop);
+    if (r != 0) {
+        say(loop, r);
+        return NULL;
+    }
     atomic_store(&loop->turned_mono_ms, clock_mono_ms(loop->services->clock));
     say(loop, 0);
     while (!loop->is_stopping)
@@ -265,6 +291,7 @@ static int start_thread(struct loop *loop) {
 
 static void loop_free(struct loop *loop) {
     digest_free(loop->digest);
+    handle_keys_free(loop->handle_keys);
     buffer_deinit(&loop->scratch);
     runtime_unref(loop->runtime);
     free(loop->slots);

@@ -37,6 +37,7 @@ struct loop_role {
     const char *name; /* of the thread */
     size_t max_entity_bytes;
     uint64_t idle_ms;
+    bool knows_handles; /* gives them out, or reads them */
     /* Makes the handler of the loop's path. Loop's thread, before h2o's context is made. */
     void (*register_handler)(struct loop *loop, h2o_pathconf_t *path);
     SSL_CTX *(*tls_of)(const struct runtime *runtime); /* NULL: plain HTTP */
@@ -77,7 +78,8 @@ struct loop {
     h2o_linklist_t connections; /* struct connection */
     struct runtime *runtime;    /* the current one, counted */
     struct digest *digest;
-    struct buffer scratch; /* an answer under construction */
+    struct handle_keys *handle_keys; /* of the current runtime; NULL: no handle is configured, or of no use here */
+    struct buffer scratch;           /* an answer under construction */
     struct loop_slot *slots;
     uint32_t n_slots, first_free;
     uint64_t request_ids;
@@ -104,7 +106,7 @@ void loop_send(struct loop *loop, struct loop_message *message);
 /* Gives the loop a connected socket, which it then owns. Returns 0 or -ENOMEM (the socket is still the caller's). */
 int loop_take_socket(struct loop *loop, int fd);
 
-/* From the next request on, this runtime is used. Returns 0 or -ENOMEM. */
+/* From the next request on, this runtime is used. Returns 0, -ENOMEM, or -EIO (OpenSSL refused the handle keys). */
 int loop_use_runtime(struct loop *loop, struct runtime *runtime);
 
 /* From now on each answer says Connection: close, and idle connections are closed. Returns 0 or -ENOMEM. */

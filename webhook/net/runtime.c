@@ -88,3 +88,15 @@ void runtime_unref(struct runtime *runtime) {
     snapshot_unref(runtime->snapshot);
     free(runtime);
 }
+
+int runtime_handle_keys(const struct runtime *runtime, struct handle_keys **ret_keys) {
+    const struct snapshot *snapshot = runtime->snapshot;
+    if (!snapshot_policy(snapshot)->handle.is_on) {
+        *ret_keys = NULL;
+        return 0;
+    }
+    struct text lines[LIMIT_HANDLE_KEYS];
+    for (size_t i = 0; i < snapshot->n_handle_keys; i++)
+        lines[i] = secret_text(snapshot->handle_keys[i]);
+    return handle_keys_new(lines, snapshot->n_handle_keys, ret_keys);
+}

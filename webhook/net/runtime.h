@@ -7,16 +7,17 @@
 #include <openssl/ssl.h>
 #include <stdatomic.h>
 
+#include "core/handle.h"
 #include "net/provider.h"
 #include "ops/metrics.h"
 #include "ops/snapshot.h"
 
 struct runtime {
     _Atomic uint32_t n_refs;
-    struct snapshot *snapshot;      /* counted */
-    SSL_CTX *authentication_tls;    /* counted */
-    SSL_CTX *operations_tls;        /* counted, or NULL: plain HTTP */
-    struct provider **providers;    /* one per issuer, counted */
+    struct snapshot *snapshot;   /* counted */
+    SSL_CTX *authentication_tls; /* counted */
+    SSL_CTX *operations_tls;     /* counted, or NULL: plain HTTP */
+    struct provider **providers; /* one per issuer, counted */
     size_t n_providers;
 };
 
@@ -35,3 +36,9 @@ int runtime_new(struct snapshot *snapshot, const struct runtime *previous, struc
 struct runtime *runtime_ref(struct runtime *runtime);
 /* NULL is fine. Any thread. */
 void runtime_unref(struct runtime *runtime);
+
+/*
+ * New contexts of the generation's handle keys, for one thread: handle_keys_free() them. NULL where no handle is
+ * configured. Returns 0, -ENOMEM or -EIO.
+ */
+int runtime_handle_keys(const struct runtime *runtime, struct handle_keys **ret_keys);

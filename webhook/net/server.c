@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "net/acceptor.h"
 #include "net/authenticate.h"
+#include "net/authorize.h"
 #include "net/loop.h"
 #include "net/operations.h"
 
@@ -71,6 +72,13 @@ static bool is_ready(void *context, struct buffer *lines) {
 
 /* ---- the kinds of loops ---- */
 
+static void register_authentication(struct loop *loop, h2o_pathconf_t *path) {
+    static const struct review_kind *const kinds[] = {&authenticate_reviews, &authorize_reviews};
+    review_register(
+        loop, path, kinds, sizeof(kinds) / sizeof(kinds[0]),
+        "There is nothing here. TokenReviews are answered at /authenticate, SubjectAccessReviews at /authorize.");
+}
+
 static SSL_CTX *authentication_tls(const struct runtime *runtime) {
     return runtime->authentication_tls;
 }
@@ -83,7 +91,8 @@ static const struct loop_role authentication_role = {
     .name = "authentication",
     .max_entity_bytes = LIMIT_H2O_ENTITY_BYTES,
     .idle_ms = LIMIT_HTTP_IDLE_MS,
-    .register_handler = authenticate_register,
+    .knows_handles = true,
+    .register_handler = register_authentication,
     .tls_of = authentication_tls,
 };
 
@@ -98,12 +107,20 @@ static const struct loop_role operations_role = {
 
 /* ---- start ---- */
 
-static int start_services(struct server *server, const struct config *config, struct error *error) {
+/* What facts are named by. With a handle it comes of its key, so that replicas and restarts give the same token the same
+   name, and find what another's handle leads to; otherwise it is this process's alone. */
+static int make_key_secret(const struct snapshot *snapshot, uint8_t ret_secret[DIGEST_BYTES]) {
+    return snapshot->n_handle_keys == 0 ? digest_secret(ret_secret)
+                                        : handle_fact_secret(secret_text(snapshot->handle_keys[0]), ret_secret);
+}
+
+static int start_services(struct server *server, const struct snapshot *snapshot, struct error *error) {
+    const struct config *config = snapshot->config;
     struct services *services = &server->services;
     services->clock = &clock_system;
     services->health = (struct health){.is_live = is_live, .is_ready = is_ready, .context = server};
     services->key_secret = server->key_secret;
-    int r = digest_secret(server->key_secret);
+    int r = make_key_secret(snapshot, server->key_secret);
     if (r == 0)
         r = metrics_new(&services->metrics);
     const struct cache_limits limits = cache_limits(&config->cache);
@@ -149,7 +166,7 @@ static int start_acceptor(struct server *server, const struct config *config, st
 
 static int start(struct server *server, struct snapshot *snapshot, struct error *error) {
     const struct config *config = snapshot->config;
-    int r = start_services(server, config, error);
+    int r = start_services(server, snapshot, error);
     if (r == 0)
         r = runtime_new(snapshot, NULL, server->services.metrics, &server->runtime, error);
     if (r == 0)

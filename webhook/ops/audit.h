@@ -22,8 +22,23 @@ struct audit_settings {
     bool refuse_when_unwritable;
 };
 
+enum audit_kind { AUDIT_LOGIN, AUDIT_AUTHORIZATION };
+
+/* Who asks, where the API server says so. */
+struct audit_subject {
+    struct text username, uid;
+};
+
+/* What is asked for. Each is left out where it is empty. */
+struct audit_request {
+    struct text verb;
+    struct text group, resource, subresource, namespace_name, name; /* of a resource */
+    struct text path;                                               /* of what is none */
+};
+
 /* One decision. All borrowed for the call. */
 struct audit_record {
+    enum audit_kind kind;
     int64_t unix_ms;
     struct text cluster;
     uint64_t request_id;
@@ -32,10 +47,12 @@ struct audit_record {
     enum verdict verdict;
     enum reason reason;
     enum cache_outcome cache;
-    struct text user;      /* JSON of status.user, or empty */
-    const uint8_t *digest; /* DIGEST_BYTES, or NULL; its first DECISION_CREDENTIAL_BYTES in hex */
-    int64_t provider_us;   /* how long the provider took; -1: was not asked */
-    int64_t duration_us;   /* of the whole review */
+    struct text user;             /* JSON of status.user, or empty: of a login */
+    struct audit_subject subject; /* of all else */
+    struct audit_request request; /* likewise */
+    const uint8_t *digest;        /* DIGEST_BYTES, or NULL; its first DECISION_CREDENTIAL_BYTES in hex */
+    int64_t provider_us;          /* how long the provider took; -1: was not asked */
+    int64_t duration_us;          /* of the whole review */
     uint32_t generation;
 };
 

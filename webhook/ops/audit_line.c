@@ -32,14 +32,46 @@ static void append_request_id(struct buffer *line, uint64_t id) {
     buffer_append_hex(line, bytes, sizeof(bytes));
 }
 
+static void append_cut(struct buffer *line, struct text text, size_t max_bytes) {
+    if (text.n_bytes > max_bytes)
+        text.n_bytes = max_bytes;
+    buffer_append_json_string(line, text);
+}
+
 /* A name of the configuration or of a certificate. An absent one is left out, key and all. */
 static void append_name(struct buffer *line, struct text key, struct text name) {
     if (name.n_bytes == 0)
         return;
-    if (name.n_bytes > LIMIT_AUDIT_NAME_BYTES)
-        name.n_bytes = LIMIT_AUDIT_NAME_BYTES;
     buffer_append(line, key);
-    buffer_append_json_string(line, name);
+    append_cut(line, name, LIMIT_AUDIT_NAME_BYTES);
+}
+
+/* As a login's user is written, as far as it is told. */
+static void append_subject(struct buffer *line, const struct audit_subject *subject) {
+    buffer_append(line, TEXT("{\"username\":"));
+    append_cut(line, subject->username, LIMIT_USERNAME_BYTES);
+    if (subject->uid.n_bytes > 0) {
+        buffer_append(line, TEXT(",\"uid\":"));
+        append_cut(line, subject->uid, LIMIT_UID_BYTES);
+    }
+    buffer_append_char(line, '}');
+}
+
+/* The first member has no comma before it; a verb is always there, if only as "". */
+static void append_request(struct buffer *line, const struct audit_request *request) {
+    buffer_append(line, TEXT(",\"request\":{\"verb\":"));
+    append_cut(line, request->verb, LIMIT_AUDIT_NAME_BYTES);
+    append_name(line, TEXT(",\"group\":"), request->group);
+    append_name(line, TEXT(",\"resource\":"), request->resource);
+    append_name(line, TEXT(",\"subresource\":"), request->subresource);
+    append_name(line, TEXT(",\"namespace\":"), request->namespace_name);
+    append_name(line, TEXT(",\"name\":"), request->name);
+    append_name(line, TEXT(",\"path\":"), request->path);
+    buffer_append_char(line, '}');
+}
+
+static struct text word_of_kind(enum audit_kind kind) {
+    return kind == AUDIT_LOGIN ? TEXT("TokenReview") : TEXT("SubjectAccessReview");
 }
 
 static void append_before_user(struct buffer *line, const struct audit_record *record) {
@@ -49,17 +81,23 @@ static void append_before_user(struct buffer *line, const struct audit_record *r
     append_name(line, TEXT(",\"cluster\":"), record->cluster);
     buffer_append(line, TEXT(",\"requestID\":\""));
     append_request_id(line, record->request_id);
+    buffer_append(line, TEXT("\",\"kind\":\""));
+    buffer_append(line, word_of_kind(record->kind));
     buffer_append(line, TEXT("\",\"verdict\":\""));
     buffer_append(line, text_of(verdict_word(record->verdict)));
     buffer_append(line, TEXT("\",\"reason\":\""));
     buffer_append(line, text_of(reason_word(record->reason)));
     buffer_append_char(line, '"');
     append_name(line, TEXT(",\"issuer\":"), record->issuer);
-    if (record->user.n_bytes > 0)
+    if (record->user.n_bytes > 0 || record->kind != AUDIT_LOGIN)
         buffer_append(line, TEXT(",\"user\":"));
 }
 
 static void append_after_user(struct buffer *line, const struct audit_record *record) {
+    if (record->kind != AUDIT_LOGIN) {
+        append_subject(line, &record->subject);
+        append_request(line, &record->request);
+    }
     if (record->digest != NULL) {
         buffer_append(line, TEXT(",\"credential\":\""));
         buffer_append_hex(line, record->digest, DECISION_CREDENTIAL_BYTES);
@@ -81,13 +119,14 @@ static void append_after_user(struct buffer *line, const struct audit_record *re
 }
 
 void audit_line_format(const struct audit_record *record, struct audit_line *ret_line) {
+    const struct text user = record->kind == AUDIT_LOGIN ? record->user : TEXT("");
     struct buffer line;
     buffer_init_fixed(&line, ret_line->memory, sizeof(ret_line->memory));
     append_before_user(&line, record);
     const size_t n_before = line.n_bytes;
     append_after_user(&line, record);
     ret_line->pieces[0] = (struct text){.data = line.data, .n_bytes = n_before};
-    ret_line->pieces[1] = record->user;
+    ret_line->pieces[1] = user;
     ret_line->pieces[2] = (struct text){.data = line.data + n_before, .n_bytes = line.n_bytes - n_before};
-    ret_line->n_bytes = line.n_bytes + record->user.n_bytes;
+    ret_line->n_bytes = line.n_bytes + user.n_bytes;
 }

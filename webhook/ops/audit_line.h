@@ -5,8 +5,8 @@
 
 #include "ops/audit.h"
 
-/* Three names, each byte of which may become six; and some 400 bytes of all else. */
-#define AUDIT_LINE_BYTES (3 * 6 * LIMIT_AUDIT_NAME_BYTES + 512)
+/* Ten names, a user's name and uid, each byte of which may become six; and some 600 bytes of all else. */
+#define AUDIT_LINE_BYTES (6 * (10 * LIMIT_AUDIT_NAME_BYTES + LIMIT_USERNAME_BYTES + LIMIT_UID_BYTES) + 768)
 
 /* A line in pieces, to be joined in this order. The user's JSON is one of them, so that it is copied only once. */
 struct audit_line {

@@ -26,7 +26,6 @@ struct settings {
 
 /* A later release takes a line from here and adds the field to its table. */
 static const struct field_absence absences[] = {
-    {.path = "handle"},
     {.path = "issuers[].outage"},
     {.path = "issuers[].introspection.client.method", .value = "private_key_jwt"},
     {.path = "issuers[].introspection.retries"},
@@ -132,6 +131,30 @@ static const struct field cache[] = {
      .max = 10000000},
 };
 
+static const struct field handle[] = {
+    {.name = "keyFile",
+     .type = &field_file,
+     .offset = SETTING(config.handle_key_file),
+     .required = "write the file with the key that handles are signed with: a line of at least 32 characters that nobody "
+                 "can guess, the same on every replica"},
+    {.name = "maxAge",
+     .type = &field_seconds,
+     .offset = SETTING(config.policy.handle.max_age_s),
+     .by_default = "3m",
+     .min = 10 * 1000,
+     .max = 60 * 60 * 1000},
+    {.name = "recheckAfter",
+     .type = &field_duration,
+     .offset = SETTING(config.policy.handle.recheck_after_ms),
+     .by_default = "5s",
+     .max = 10 * 60 * 1000},
+    {.name = "unknownFact",
+     .type = &field_either,
+     .offset = SETTING(config.policy.handle.refuse_unknown_fact),
+     .by_default = "Allow",
+     .words = WORDS("Allow", "Refuse")},
+};
+
 static const struct field audit[] = {
     {.name = "path", .type = &field_output, .offset = SETTING(config.audit.path), .by_default = "-"},
     {.name = "whenUnwritable",
@@ -190,6 +213,7 @@ static const struct field fields[] = {
      .item_bytes = sizeof(struct issuer_settings),
      .count_offset = SETTING(n_issuers)},
     {.name = "cache", .type = &field_mapping, .fields = FIELD_TABLE(cache)},
+    {.name = "handle", .type = &field_mapping, .fields = FIELD_TABLE(handle)},
     {.name = "admission", .type = &field_mapping, .offset = SETTING(admission), .fields = &config_admission_fields},
     {.name = "audit", .type = &field_mapping, .fields = FIELD_TABLE(audit)},
     {.name = "log", .type = &field_mapping, .fields = FIELD_TABLE(logging)},
@@ -232,6 +256,24 @@ static int check_listeners(struct config_reader *reader, const struct yaml_node 
     return r != 0 ? r : check_address(reader, operations_node, other, "admission", changes);
 }
 
+/* Needs the issuers as they were read. */
+static int place_handle(struct config_reader *reader, const struct yaml_node *root, struct settings *settings) {
+    struct handle_policy *policy = &settings->config.policy.handle;
+    policy->is_on = yaml_member(root, "handle") != NULL;
+    const struct yaml_node *issuers = yaml_member(root, "issuers");
+    int r = 0;
+    for (const struct yaml_node *issuer = issuers->first; issuer != NULL && policy->is_on && r == 0;
+         issuer = issuer->next) {
+        const struct yaml_node *username = yaml_member(yaml_member(issuer, "claimMappings"), "username");
+        if (settings->issuers[issuer->index].policy.username_prefix.n_bytes == 0)
+            r = config_warn(
+                reader, yaml_member(username, "prefix"),
+                "without a prefix, a user of this issuer who shows no handle cannot be told from anybody else's, "
+                "and passes unchecked: give a prefix");
+    }
+    return r;
+}
+
 /* Copies what was read of the issuers to where the program looks for it. */
 static int place_issuers(struct arena *arena, struct settings *settings) {
     struct issuer_policy *policies = arena_array(arena, settings->n_issuers, sizeof(*policies));
@@ -260,6 +302,8 @@ static int read_settings(struct config_reader *reader, const struct yaml_node *r
         r = config_issuer_check(reader, issuers, settings->issuers, settings->n_issuers);
     if (r == 0)
         r = config_issuer_warn(reader, issuers, settings->issuers, settings->n_issuers);
+    if (r == 0)
+        r = place_handle(reader, root, settings);
     if (r == 0)
         r = place_issuers(reader->arena, settings);
     if (r == 0)

@@ -53,6 +53,7 @@ struct config {
     struct policy policy;
     struct config_introspection *introspection;
     struct config_cache cache;
+    char *handle_key_file; /* handle.keyFile; NULL where policy.handle.is_on is false */
     struct config_audit audit;
     enum log_level log_level;
     enum log_format log_format;

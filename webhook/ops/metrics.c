@@ -81,12 +81,13 @@ static struct metrics_part *part_of_thread(struct metrics *metrics) {
     return &metrics->parts[number % N_METRICS_PARTS];
 }
 
-void metrics_review(struct metrics *metrics, enum verdict verdict, enum reason reason, enum cache_outcome cache,
-                    int64_t duration_us) {
+void metrics_review(struct metrics *metrics, enum metrics_kind kind, enum verdict verdict, enum reason reason,
+                    enum cache_outcome cache, int64_t duration_us) {
     struct metrics_part *part = part_of_thread(metrics);
-    add(&part->reviews[verdict][reason], 1);
-    add(&part->cache[cache], 1);
-    observe(&part->duration, duration_us);
+    add(&part->reviews[kind][verdict][reason], 1);
+    if (kind == METRICS_LOGIN)
+        add(&part->cache[cache], 1);
+    observe(&part->durations[kind], duration_us);
 }
 
 void metrics_bad_request(struct metrics *metrics, int status) {

@@ -29,9 +29,13 @@ const char *call_outcome_word(enum call_outcome outcome);
 int metrics_new(struct metrics **ret_metrics);
 void metrics_free(struct metrics *metrics);
 
-/* A review was answered. duration_us from the request's arrival at the handler. */
-void metrics_review(struct metrics *metrics, enum verdict verdict, enum reason reason, enum cache_outcome cache,
-                    int64_t duration_us);
+/* What a review was about. */
+enum metrics_kind { METRICS_LOGIN, METRICS_AUTHORIZATION, N_METRICS_KINDS };
+
+/* A review was answered. duration_us from the request's arrival at the handler. cache counts for a login only: what comes
+   after one finds a fact that is not fresh enough as often as recheckAfter wants. */
+void metrics_review(struct metrics *metrics, enum metrics_kind kind, enum verdict verdict, enum reason reason,
+                    enum cache_outcome cache, int64_t duration_us);
 
 /* A request that was no review was answered with this status (400, 404, ...). */
 void metrics_bad_request(struct metrics *metrics, int status);

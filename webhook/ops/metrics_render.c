@@ -110,19 +110,31 @@ static void append_histogram(struct buffer *buffer, const char *name, const char
 
 /* ---- requests ---- */
 
-static uint64_t reviews_of(const struct metrics *metrics, enum verdict verdict, enum reason reason) {
+/* What is counted of each kind of review. */
+static const struct {
+    const char *total, *total_help, *duration, *duration_help;
+} kinds[N_METRICS_KINDS] = {
+    [METRICS_LOGIN] = {"kube_introspect_reviews_total", "TokenReviews answered, by verdict and the reason for it.",
+                       "kube_introspect_review_duration_seconds", "Time from a TokenReview's arrival to its answer."},
+    [METRICS_AUTHORIZATION] = {"kube_introspect_authorization_reviews_total",
+                               "SubjectAccessReviews answered, by verdict and the reason for it; allow is no opinion.",
+                               "kube_introspect_authorization_review_duration_seconds",
+                               "Time from a SubjectAccessReview's arrival to its answer."},
+};
+
+static uint64_t reviews_of(const struct metrics *metrics, size_t kind, enum verdict verdict, enum reason reason) {
     uint64_t n = 0;
     for (size_t i = 0; i < N_METRICS_PARTS; i++)
-        n += count_of(&metrics->parts[i].reviews[verdict][reason]);
+        n += count_of(&metrics->parts[i].reviews[kind][verdict][reason]);
     return n;
 }
 
-static void render_reviews(const struct metrics *metrics, struct buffer *buffer) {
-    static const char name[] = "kube_introspect_reviews_total";
-    append_head(buffer, name, "counter", "TokenReviews answered, by verdict and the reason for it.");
+static void render_reviews(const struct metrics *metrics, size_t kind, struct buffer *buffer) {
+    const char *name = kinds[kind].total;
+    append_head(buffer, name, "counter", kinds[kind].total_help);
     for (int verdict = VERDICT_ALLOW; verdict <= VERDICT_UNAVAILABLE; verdict++) {
         for (int reason = 0; reason < N_REASONS; reason++) {
-            const uint64_t n = reviews_of(metrics, (enum verdict)verdict, (enum reason)reason);
+            const uint64_t n = reviews_of(metrics, kind, (enum verdict)verdict, (enum reason)reason);
             if (n == 0)
                 continue;
             append_row(buffer, name, "verdict", verdict_word((enum verdict)verdict), "reason",
@@ -133,18 +145,17 @@ static void render_reviews(const struct metrics *metrics, struct buffer *buffer)
     }
 }
 
-static void render_durations(const struct metrics *metrics, struct buffer *buffer) {
-    static const char name[] = "kube_introspect_review_duration_seconds";
+static void render_durations(const struct metrics *metrics, size_t kind, struct buffer *buffer) {
     struct observed observed = {0};
     for (size_t i = 0; i < N_METRICS_PARTS; i++)
-        add_observed(&observed, &metrics->parts[i].duration);
-    append_head(buffer, name, "histogram", "Time from a TokenReview's arrival to its answer.");
-    append_histogram(buffer, name, NULL, NULL, &observed);
+        add_observed(&observed, &metrics->parts[i].durations[kind]);
+    append_head(buffer, kinds[kind].duration, "histogram", kinds[kind].duration_help);
+    append_histogram(buffer, kinds[kind].duration, NULL, NULL, &observed);
 }
 
 static void render_lookups(const struct metrics *metrics, struct buffer *buffer) {
     static const char name[] = "kube_introspect_cache_lookups_total";
-    append_head(buffer, name, "counter", "Lookups in the facts cache, by what was found.");
+    append_head(buffer, name, "counter", "Lookups of logins in the facts cache, by what was found.");
     for (int outcome = CACHE_OUTCOME_HIT; outcome <= CACHE_OUTCOME_MISS; outcome++) {
         uint64_t n = 0;
         for (size_t i = 0; i < N_METRICS_PARTS; i++)
@@ -155,7 +166,7 @@ static void render_lookups(const struct metrics *metrics, struct buffer *buffer)
 
 static void render_bad_requests(const struct metrics *metrics, struct buffer *buffer) {
     static const char name[] = "kube_introspect_bad_requests_total";
-    append_head(buffer, name, "counter", "Requests that were no TokenReview, by the status of the answer.");
+    append_head(buffer, name, "counter", "Requests that were no review, by the status of the answer.");
     for (int status = FIRST_STATUS; status <= LAST_STATUS; status++) {
         const uint64_t n = count_of(&metrics->bad_requests[status - FIRST_STATUS]);
         if (n == 0)
@@ -366,8 +377,10 @@ static void render_process(const struct metrics *metrics, const char *version, s
 
 void metrics_render(struct metrics *metrics, struct cache *cache, struct audit *audit, const char *version,
                     struct buffer *buffer) {
-    render_reviews(metrics, buffer);
-    render_durations(metrics, buffer);
+    for (size_t kind = 0; kind < N_METRICS_KINDS; kind++) {
+        render_reviews(metrics, kind, buffer);
+        render_durations(metrics, kind, buffer);
+    }
     render_lookups(metrics, buffer);
     render_cache(cache, buffer);
     pthread_mutex_lock(&metrics->lock);

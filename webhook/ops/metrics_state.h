@@ -43,9 +43,9 @@ struct metrics_histogram {
 /* What every request counts. A loop has a part of its own, so that none waits for another's cache line. */
 #define N_METRICS_PARTS 16
 struct metrics_part {
-    alignas(CACHE_LINE_BYTES) metrics_counter reviews[VERDICT_UNAVAILABLE + 1][N_REASONS];
+    alignas(CACHE_LINE_BYTES) metrics_counter reviews[N_METRICS_KINDS][VERDICT_UNAVAILABLE + 1][N_REASONS];
     metrics_counter cache[CACHE_OUTCOME_MISS + 1];
-    struct metrics_histogram duration;
+    struct metrics_histogram durations[N_METRICS_KINDS];
 };
 
 struct metrics_issuer {

@@ -45,6 +45,8 @@ static int add_config(struct watch *watch, const struct config *config) {
     int r = add_tls(watch, &config->authentication.tls);
     if (r == 0)
         r = add_tls(watch, &config->operations.tls);
+    if (r == 0)
+        r = add_file(watch, config->handle_key_file);
     for (size_t i = 0; i < config->policy.n_issuers && r == 0; i++) {
         const struct config_introspection *from = &config->introspection[i];
         const char *const paths[] = {from->secret_file, from->cert_file, from->key_file, from->ca_file};
@@ -103,7 +105,7 @@ bool watch_changed(struct watch *watch) {
     return has_changed;
 }
 
-/* ---- client secrets ---- */
+/* ---- files of secret lines ---- */
 
 /* Takes the first line off text, without its line break. */
 static struct text take_line(struct text *text) {
@@ -117,10 +119,31 @@ static struct text take_line(struct text *text) {
     return line;
 }
 
-/* What is wrong with a line of a secret file, or NULL. */
-static const char *check_line(struct text line, size_t n_lines_before) {
-    if (n_lines_before == LIMIT_CLIENT_SECRETS)
-        return "there are more than two lines: keep the new secret and, below it, the old one";
+/* What is asked of a file, and said of one that is not so. */
+struct lines_wanted {
+    size_t max_lines, min_bytes; /* bytes of each line */
+    const char *too_many, *too_short, *no_content;
+};
+
+static const struct lines_wanted client_secrets = {
+    .max_lines = LIMIT_CLIENT_SECRETS,
+    .too_many = "there are more than two lines: keep the new secret and, below it, the old one",
+    .no_content = "the file is empty: write the client secret into it",
+};
+
+static const struct lines_wanted handle_keys = {
+    .max_lines = LIMIT_HANDLE_KEYS,
+    .min_bytes = LIMIT_HANDLE_KEY_BYTES,
+    .too_many =
+        "there are more than four lines: keep the key that signs and, below it, those that others may still sign with",
+    .too_short = "a key has 32 characters at least, and nobody can guess them: openssl rand -hex 32 makes one",
+    .no_content = "the file is empty: write a key into it; openssl rand -hex 32 makes one",
+};
+
+/* What is wrong with a line, or NULL. */
+static const char *check_line(const struct lines_wanted *wanted, struct text line, size_t n_lines_before) {
+    if (n_lines_before == wanted->max_lines)
+        return wanted->too_many;
     if (line.n_bytes == 0)
         return "the line is empty: write the secret, and no empty line before or after it";
     for (size_t i = 0; i < line.n_bytes; i++) {
@@ -128,26 +151,28 @@ static const char *check_line(struct text line, size_t n_lines_before) {
         if (c < 0x20 || c == 0x7f)
             return "the secret has a control character: remove it (is this a text file?)";
     }
-    return NULL;
+    return line.n_bytes < wanted->min_bytes ? wanted->too_short : NULL;
 }
 
-static int split_secrets(const char *path, struct text text, struct snapshot_introspection *to, struct error *error) {
+static int split_lines(const char *path, struct text text, const struct lines_wanted *wanted, struct secret **to,
+                       size_t *ret_n_lines, struct error *error) {
     size_t n_lines = 0;
     do {
         const struct text line = take_line(&text);
-        const char *wrong = check_line(line, n_lines);
+        const char *wrong = check_line(wanted, line, n_lines);
         if (wrong != NULL) {
             error_set(error, "%s:%zu: %s", path, n_lines + 1, wrong);
             return CONFIG_INVALID;
         }
-        if (secret_new(line, &to->client_secrets[n_lines]) != 0)
+        if (secret_new(line, &to[n_lines]) != 0)
             return -ENOMEM;
-        to->n_client_secrets = ++n_lines;
+        *ret_n_lines = ++n_lines;
     } while (text.n_bytes > 0);
     return 0;
 }
 
-static int load_secrets(const char *path, struct snapshot_introspection *to, struct error *error) {
+static int load_lines(const char *path, const struct lines_wanted *wanted, struct secret **to, size_t *ret_n_lines,
+                      struct error *error) {
     if (path == NULL)
         return 0;
     struct secret *bytes;
@@ -156,8 +181,8 @@ static int load_secrets(const char *path, struct snapshot_introspection *to, str
         return r;
     const struct text text = secret_text(bytes);
     if (text.n_bytes == 0)
-        error_set(error, "%s: the file is empty: write the client secret into it", path);
-    r = text.n_bytes == 0 ? CONFIG_INVALID : split_secrets(path, text, to, error);
+        error_set(error, "%s: %s", path, wanted->no_content);
+    r = text.n_bytes == 0 ? CONFIG_INVALID : split_lines(path, text, wanted, to, ret_n_lines, error);
     secret_free(bytes);
     return r;
 }
@@ -204,7 +229,8 @@ static int load_issuer(const struct config *config, size_t issuer, struct snapsh
     const struct config_introspection *from = &config->introspection[issuer];
     char prefix[64];
     snprintf(prefix, sizeof(prefix), "issuers[%zu].introspection.client", issuer);
-    int r = blame(load_secrets(from->secret_file, to, error), error, config, prefix, "secretFile");
+    int r = load_lines(from->secret_file, &client_secrets, to->client_secrets, &to->n_client_secrets, error);
+    r = blame(r, error, config, prefix, "secretFile");
     const struct source client[] = {{from->cert_file, &to->client_cert_pem, "certFile"},
                                     {from->key_file, &to->client_key_pem, "keyFile"}};
     if (r == 0)
@@ -212,6 +238,12 @@ static int load_issuer(const struct config *config, size_t issuer, struct snapsh
     snprintf(prefix, sizeof(prefix), "issuers[%zu].issuer", issuer);
     const struct source ca[] = {{from->ca_file, &to->ca_pem, "certificateAuthorityFile"}};
     return r != 0 ? r : load_all(config, prefix, ca, 1, error);
+}
+
+static int load_handle_keys(struct snapshot *snapshot, struct error *error) {
+    const struct config *config = snapshot->config;
+    const int r = load_lines(config->handle_key_file, &handle_keys, snapshot->handle_keys, &snapshot->n_handle_keys, error);
+    return blame(r, error, config, "handle", "keyFile");
 }
 
 static int load_files(struct snapshot *snapshot, struct error *error) {
@@ -225,6 +257,8 @@ static int load_files(struct snapshot *snapshot, struct error *error) {
         load_tls(config, &config->authentication.tls, "listeners.authentication.tls", &snapshot->authentication_tls, error);
     if (r == 0)
         r = load_tls(config, &config->operations.tls, "listeners.operations.tls", &snapshot->operations_tls, error);
+    if (r == 0)
+        r = load_handle_keys(snapshot, error);
     for (size_t i = 0; i < config->policy.n_issuers && r == 0; i++)
         r = load_issuer(config, i, &snapshot->introspection[i], error);
     return r;
@@ -289,6 +323,8 @@ void snapshot_unref(struct snapshot *snapshot) {
         return;
     free_tls(&snapshot->authentication_tls);
     free_tls(&snapshot->operations_tls);
+    for (size_t i = 0; i < LIMIT_HANDLE_KEYS; i++)
+        secret_free(snapshot->handle_keys[i]);
     for (size_t i = 0; snapshot->introspection != NULL && i < snapshot->config->policy.n_issuers; i++)
         free_introspection(&snapshot->introspection[i]);
     free(snapshot->introspection);

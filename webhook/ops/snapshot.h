@@ -29,12 +29,15 @@ struct snapshot {
     struct config *config; /* owned; config->policy.generation is this snapshot's */
     struct snapshot_tls authentication_tls, operations_tls;
     struct snapshot_introspection *introspection; /* one per issuer */
+    /* The lines of handle.keyFile; none where no handle is given out. */
+    struct secret *handle_keys[LIMIT_HANDLE_KEYS];
+    size_t n_handle_keys;
     struct watch *files; /* owned: the files as they looked just before each was read; for watch_new_from() */
 };
 
 /*
- * Loads the configuration and every file it names. Checks that secret files hold one or two non-empty lines; whether
- * certificates parse and fit their keys is for net/ to say, which knows OpenSSL.
+ * Loads the configuration and every file it names. Checks that secret files hold as many lines as they may, none empty, and
+ * those of handle keys long enough; whether certificates parse and fit their keys is for net/ to say, which knows OpenSSL.
  *
  * generation  the number this snapshot gets
  *

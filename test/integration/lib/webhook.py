@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from . import audit, configuration, connection, paths, ports, sentinel, wait
+from . import audit, configuration, connection, handle, paths, ports, sentinel, wait
 from .caller import Caller
 from .metrics import Metrics
 
@@ -27,6 +27,7 @@ class Folder:
         for name in ("tls", "secrets", "audit", "tmp"):
             (path / name).mkdir()
         self.write("secrets/client-secret", sentinel.SECRET + "\n")
+        self.write("secrets/handle-key", f"{handle.LINE}\n{handle.OLD_LINE}\n")
         self.install(certificates.server, "tls/tls")
         self.copy(certificates.client_ca.cert, "tls/client-ca.crt")
         self.copy(certificates.provider_ca.cert, "tls/provider-ca.crt")

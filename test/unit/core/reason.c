@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "unit/core/fixture.h"
+#include "wire/subject_access_review.h"
 
 Test(reason, each_has_a_word_of_lower_case_and_underscores_that_no_other_has) {
     for (int i = 0; i < N_REASONS; i++) {
@@ -88,4 +89,26 @@ Test(reason, the_documentation_has_exactly_these_reasons) {
     }
     cr_expect_eq(n_rows, N_REASONS, "docs/reasons.md has %d rows of %d", n_rows, N_REASONS);
     secret_free(docs);
+}
+
+/* It is made on the stack: one that does not fit would leave the API server without an answer. */
+Test(reason, each_fits_into_the_answer_to_a_subject_access_review_and_none_allows) {
+    for (int i = 0; i < N_REASONS * 3 * 2; i++) {
+        const enum reason reason = (enum reason)(i / 6);
+        const struct subject_access_answer answer = {
+            .version = (enum review_version)(i % 2),
+            .outcome = (enum subject_access_outcome)(i / 2 % 3),
+            .sentence = text_of(reason_sentence(reason)),
+            .word = text_of(reason_word(reason)),
+            .request_id = UINT64_MAX,
+        };
+        char memory[LIMIT_AUTHORIZATION_ANSWER_BYTES];
+        struct buffer buffer;
+        buffer_init_fixed(&buffer, memory, sizeof(memory));
+        subject_access_review_encode(&answer, &buffer);
+        cr_expect_eq(buffer.error, 0, "%s", reason_word(reason));
+        buffer_append_char(&buffer, '\0');
+        cr_expect_not_null(strstr(memory, "\"allowed\":false"), "%s", memory);
+        cr_expect_null(strstr(memory, "\"allowed\":true"), "%s", memory);
+    }
 }

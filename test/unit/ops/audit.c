@@ -227,16 +227,46 @@ Test(audit, a_record_is_a_line_of_json) {
                                         .provider_us = 12345,
                                         .duration_us = 12400,
                                         .generation = 3};
-    assert_line(&record, "{\"time\":\"2025-12-31T23:59:59.007Z\",\"cluster\":\"production-1\","
-                         "\"requestID\":\"0123456789abcdef\",\"verdict\":\"allow\",\"reason\":\"ok\",\"issuer\":\"corp\","
-                         "\"user\":{\"username\":\"corp:ada\",\"groups\":[\"corp:dev\"]},"
-                         "\"credential\":\"0f1e2d3c4b5a69788796a5b4c3d2e1f0\",\"cache\":\"miss\","
-                         "\"providerMicroseconds\":12345,\"durationMicroseconds\":12400,"
-                         "\"caller\":\"kube-apiserver\",\"generation\":3}\n");
+    assert_line(
+        &record,
+        "{\"time\":\"2025-12-31T23:59:59.007Z\",\"cluster\":\"production-1\","
+        "\"requestID\":\"0123456789abcdef\",\"kind\":\"TokenReview\",\"verdict\":\"allow\",\"reason\":\"ok\",\"issuer\":\"corp\","
+        "\"user\":{\"username\":\"corp:ada\",\"groups\":[\"corp:dev\"]},"
+        "\"credential\":\"0f1e2d3c4b5a69788796a5b4c3d2e1f0\",\"cache\":\"miss\","
+        "\"providerMicroseconds\":12345,\"durationMicroseconds\":12400,"
+        "\"caller\":\"kube-apiserver\",\"generation\":3}\n");
+}
+
+Test(audit, a_request_after_the_login_says_who_asks_and_for_what) {
+    struct audit_record record = record_of(1);
+    record.kind = AUDIT_AUTHORIZATION;
+    record.issuer = TEXT("");
+    record.subject = (struct audit_subject){.username = TEXT("corp:\"ada\""), .uid = TEXT("9f2e")};
+    record.request = (struct audit_request){.verb = TEXT("update"),
+                                            .group = TEXT("apps"),
+                                            .resource = TEXT("deployments"),
+                                            .subresource = TEXT("scale"),
+                                            .namespace_name = TEXT("team-a"),
+                                            .name = TEXT("web")};
+    char *line = line_of(&record);
+    cr_expect_not_null(strstr(line, "\"kind\":\"SubjectAccessReview\",\"verdict\":"), "%s", line);
+    cr_expect_not_null(strstr(line, "\"user\":{\"username\":\"corp:\\\"ada\\\"\",\"uid\":\"9f2e\"},"
+                                    "\"request\":{\"verb\":\"update\",\"group\":\"apps\",\"resource\":\"deployments\","
+                                    "\"subresource\":\"scale\",\"namespace\":\"team-a\",\"name\":\"web\"},\"c"),
+                       "%s", line);
+    free(line);
+    record.subject.uid = TEXT("");
+    record.request = (struct audit_request){.verb = TEXT("get"), .path = TEXT("/healthz")};
+    line = line_of(&record);
+    cr_expect_not_null(strstr(line, "\"user\":{\"username\":\"corp:\\\"ada\\\"\"},"
+                                    "\"request\":{\"verb\":\"get\",\"path\":\"/healthz\"},\"c"),
+                       "%s", line);
+    free(line);
 }
 
 Test(audit, the_fields_of_a_line_and_of_the_documentation_are_the_same) {
     struct audit_record record = record_of(1);
+    record.kind = AUDIT_AUTHORIZATION; /* which has all that a login has */
     record.cluster = record.issuer = record.caller = TEXT("name");
     record.digest = digest;
     record.provider_us = 1;
@@ -264,7 +294,8 @@ Test(audit, what_is_absent_is_left_out) {
                                         .cache = CACHE_OUTCOME_NONE,
                                         .provider_us = -1};
     assert_line(&record,
-                "{\"time\":\"2026-01-01T00:00:00.000Z\",\"requestID\":\"0000000000000000\",\"verdict\":\"deny\","
+                "{\"time\":\"2026-01-01T00:00:00.000Z\",\"requestID\":\"0000000000000000\",\"kind\":\"TokenReview\","
+                "\"verdict\":\"deny\","
                 "\"reason\":\"token_malformed\",\"cache\":\"none\",\"durationMicroseconds\":0,\"generation\":0}\n");
 }
 
@@ -311,7 +342,10 @@ Test(audit, a_name_cannot_leave_its_quotes_and_is_cut) {
     memset(control, '\x01', sizeof(control));
     const struct text name = {.data = control, .n_bytes = sizeof(control)};
     struct audit_record record = record_of(UINT64_MAX);
-    record.cluster = record.issuer = record.caller = name; /* six bytes for each, all three: the longest line there is */
+    record.kind = AUDIT_AUTHORIZATION;
+    record.cluster = record.issuer = record.caller = name; /* six bytes for each of all: the longest line there is */
+    record.subject = (struct audit_subject){name, name};
+    record.request = (struct audit_request){name, name, name, name, name, name, name};
     record.reason = REASON_CLIENT_CREDENTIALS_REJECTED;
     record.verdict = VERDICT_UNAVAILABLE;
     record.cache = CACHE_OUTCOME_NEGATIVE;
@@ -322,6 +356,8 @@ Test(audit, a_name_cannot_leave_its_quotes_and_is_cut) {
     json_t *object = json_loads(line, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
     cr_assert_not_null(object, "%s", line);
     cr_assert_eq(json_string_length(json_object_get(object, "caller")), LIMIT_AUDIT_NAME_BYTES);
+    cr_assert_eq(json_string_length(json_object_get(json_object_get(object, "user"), "uid")), LIMIT_UID_BYTES);
+    cr_assert_eq(json_string_length(json_object_get(json_object_get(object, "request"), "path")), LIMIT_AUDIT_NAME_BYTES);
     cr_assert_eq(json_integer_value(json_object_get(object, "generation")), UINT32_MAX);
     cr_assert_str_eq(line + strlen(line) - 2, "}\n");
     json_decref(object);

@@ -124,6 +124,21 @@ Test(config, the_least_file_has_all_defaults) {
     cr_expect_eq(config->log_level, LOG_LEVEL_INFO);
     cr_expect_eq(config->log_format, LOG_FORMAT_JSON);
     cr_expect_eq(config->n_threads, 1);
+    cr_expect_not(config->policy.handle.is_on);
+    cr_expect_null(config->handle_key_file);
+    config_free(config);
+}
+
+Test(config, a_handle_has_defaults_that_fit_the_api_servers) {
+    struct config *config = load(GOOD "handle.yaml");
+    const struct handle_policy *handle = &config->policy.handle;
+    cr_expect(handle->is_on);
+    cr_expect_str_eq(config->handle_key_file, "/etc/handle-key");
+    cr_expect_eq(handle->max_age_s, 180);
+    cr_expect_eq(handle->recheck_after_ms, 5000);
+    cr_expect_not(handle->refuse_unknown_fact);
+    cr_expect(handle->refuse_without_handle);
+    cr_expect_eq(config->n_warnings, 1, "only that clientIDs or absentTokenType might be missing");
     config_free(config);
 }
 
@@ -152,6 +167,22 @@ Test(config, every_field_of_the_top_level_arrives) {
     cr_expect_eq(config->log_format, LOG_FORMAT_TEXT);
     cr_expect_eq(config->n_threads, 4);
     cr_expect_eq(config->policy.n_issuers, 2);
+    const struct handle_policy *handle = &config->policy.handle;
+    cr_expect(handle->is_on);
+    cr_expect_str_eq(config->handle_key_file, GOOD "secrets/handle-key");
+    cr_expect_eq(handle->max_age_s, 270);
+    cr_expect_eq(handle->recheck_after_ms, 750);
+    cr_expect(handle->refuse_unknown_fact);
+    cr_expect(handle->refuse_without_handle);
+    config_free(config);
+}
+
+Test(config, a_handle_and_an_issuer_without_prefix_deserve_a_warning) {
+    struct config *config = load(GOOD "full.yaml");
+    bool is_warned = false;
+    for (size_t i = 0; i < config->n_warnings; i++)
+        is_warned |= strstr(config->warnings[i], "issuers[0].claimMappings.username.prefix: without a prefix") != NULL;
+    cr_expect(is_warned);
     config_free(config);
 }
 

@@ -57,9 +57,9 @@ static bool has_row(const char *text, const char *row) {
     } while (0)
 
 Test(metrics, reviews_are_counted_by_verdict_and_reason) {
-    metrics_review(metrics, VERDICT_ALLOW, REASON_OK, CACHE_OUTCOME_HIT, 10);
-    metrics_review(metrics, VERDICT_ALLOW, REASON_OK, CACHE_OUTCOME_MISS, 10);
-    metrics_review(metrics, VERDICT_DENY, REASON_INACTIVE, CACHE_OUTCOME_NEGATIVE, 10);
+    metrics_review(metrics, METRICS_LOGIN, VERDICT_ALLOW, REASON_OK, CACHE_OUTCOME_HIT, 10);
+    metrics_review(metrics, METRICS_LOGIN, VERDICT_ALLOW, REASON_OK, CACHE_OUTCOME_MISS, 10);
+    metrics_review(metrics, METRICS_LOGIN, VERDICT_DENY, REASON_INACTIVE, CACHE_OUTCOME_NEGATIVE, 10);
     assert_row("kube_introspect_reviews_total{verdict=\"allow\",reason=\"ok\"} 2");
     assert_row("kube_introspect_reviews_total{verdict=\"deny\",reason=\"inactive\"} 1");
     assert_row("kube_introspect_cache_lookups_total{outcome=\"hit\"} 1");
@@ -73,7 +73,7 @@ Test(metrics, reviews_are_counted_by_verdict_and_reason) {
 Test(metrics, every_reason_has_its_row_once_it_is_counted) {
     for (int reason = 0; reason < N_REASONS; reason++) {
         const enum verdict verdict = reason_verdict((enum reason)reason);
-        metrics_review(metrics, verdict, (enum reason)reason, CACHE_OUTCOME_NONE, 1);
+        metrics_review(metrics, METRICS_LOGIN, verdict, (enum reason)reason, CACHE_OUTCOME_NONE, 1);
         char row[200];
         snprintf(row, sizeof(row), "kube_introspect_reviews_total{verdict=\"%s\",reason=\"%s\"} 1", verdict_word(verdict),
                  reason_word((enum reason)reason));
@@ -84,7 +84,7 @@ Test(metrics, every_reason_has_its_row_once_it_is_counted) {
 Test(metrics, a_duration_counts_in_its_bucket_and_all_above) {
     const int64_t durations_us[] = {-1, 0, 50, 51, 1000, 1001, 10000000, 10000001};
     for (size_t i = 0; i < sizeof(durations_us) / sizeof(durations_us[0]); i++)
-        metrics_review(metrics, VERDICT_ALLOW, REASON_OK, CACHE_OUTCOME_HIT, durations_us[i]);
+        metrics_review(metrics, METRICS_LOGIN, VERDICT_ALLOW, REASON_OK, CACHE_OUTCOME_HIT, durations_us[i]);
     assert_row("kube_introspect_review_duration_seconds_bucket{le=\"5e-05\"} 3");
     assert_row("kube_introspect_review_duration_seconds_bucket{le=\"0.0001\"} 4");
     assert_row("kube_introspect_review_duration_seconds_bucket{le=\"0.0005\"} 4");
@@ -97,11 +97,24 @@ Test(metrics, a_duration_counts_in_its_bucket_and_all_above) {
     assert_row("kube_introspect_review_duration_seconds_count 8");
 }
 
+Test(metrics, what_comes_after_a_login_is_counted_apart) {
+    metrics_review(metrics, METRICS_LOGIN, VERDICT_DENY, REASON_INACTIVE, CACHE_OUTCOME_MISS, 10);
+    metrics_review(metrics, METRICS_AUTHORIZATION, VERDICT_DENY, REASON_INACTIVE, CACHE_OUTCOME_STALE, 10);
+    metrics_review(metrics, METRICS_AUTHORIZATION, VERDICT_DENY, REASON_INACTIVE, CACHE_OUTCOME_STALE, 10);
+    metrics_review(metrics, METRICS_AUTHORIZATION, VERDICT_ALLOW, REASON_NOT_OURS, CACHE_OUTCOME_NONE, 10);
+    assert_row("kube_introspect_reviews_total{verdict=\"deny\",reason=\"inactive\"} 1");
+    assert_row("kube_introspect_authorization_reviews_total{verdict=\"deny\",reason=\"inactive\"} 2");
+    assert_row("kube_introspect_authorization_reviews_total{verdict=\"allow\",reason=\"not_ours\"} 1");
+    assert_row("kube_introspect_review_duration_seconds_count 1");
+    assert_row("kube_introspect_authorization_review_duration_seconds_count 3");
+    assert_row("kube_introspect_cache_lookups_total{outcome=\"stale\"} 0");
+}
+
 Test(metrics, the_bounds_of_buckets_rise_and_their_labels_say_them) {
     char *text = render();
     double before = 0;
     size_t n = 0;
-    for (const char *at = text; (at = strstr(at, "review_duration_seconds_bucket{le=\"")) != NULL; n++) {
+    for (const char *at = text; (at = strstr(at, "\nkube_introspect_review_duration_seconds_bucket{le=\"")) != NULL; n++) {
         at = strchr(at, '"') + 1;
         const double bound = strtod(at, NULL);
         cr_assert_gt(bound, before);
@@ -298,7 +311,7 @@ Test(metrics, show_the_process) {
 
 /* Every line is a comment or "name{labels} number"; each name has HELP and TYPE before its rows, once. */
 Test(metrics, all_of_it_is_the_exposition_format) {
-    metrics_review(metrics, VERDICT_ALLOW, REASON_OK, CACHE_OUTCOME_HIT, 10);
+    metrics_review(metrics, METRICS_LOGIN, VERDICT_ALLOW, REASON_OK, CACHE_OUTCOME_HIT, 10);
     metrics_call_end(metrics, metrics_issuer(metrics, TEXT("corp")), CALL_ACTIVE, 1);
     metrics_certificate_expiry(metrics, "operations", 1);
     metrics_bad_request(metrics, 400);
@@ -405,7 +418,7 @@ Test(metrics, survives_each_allocation_that_fails) {
 static void *count(void *context) {
     const size_t issuer = metrics_issuer(metrics, TEXT("corp"));
     for (int i = 0; i < N_EACH; i++) {
-        metrics_review(metrics, VERDICT_ALLOW, REASON_OK, CACHE_OUTCOME_HIT, i);
+        metrics_review(metrics, METRICS_LOGIN, VERDICT_ALLOW, REASON_OK, CACHE_OUTCOME_HIT, i);
         metrics_call_begin(metrics, issuer);
         metrics_call_end(metrics, issuer, CALL_ACTIVE, i);
         metrics_connections(metrics, i % 2 == 0 ? 1 : -1);

@@ -32,8 +32,8 @@ static void write_file(const char *name, const char *text) {
     write_bytes(name, text, strlen(text));
 }
 
-static const char *const names[] = {"config.yaml", "tls.crt", "tls.key",    "ca.crt",     "ops.crt",   "ops.key",
-                                    "ops-ca.crt",  "secret",  "idp-ca.crt", "client.crt", "client.key"};
+static const char *const names[] = {"config.yaml", "tls.crt", "tls.key",    "ca.crt",     "ops.crt",    "ops.key",
+                                    "ops-ca.crt",  "secret",  "idp-ca.crt", "client.crt", "client.key", "handle-key"};
 #define N_NAMES (sizeof(names) / sizeof(names[0]))
 
 #define CONFIG                                                                                                             \
@@ -53,7 +53,10 @@ static const char *const names[] = {"config.yaml", "tls.crt", "tls.key",    "ca.
     "  issuer: {url: https://two.example.com, audiences: [a]}\n"                                                           \
     "  tokens: {jwt: true}\n"                                                                                              \
     "  introspection: {client: {id: me, method: tls_client_auth, certFile: client.crt, keyFile: client.key}}\n"            \
-    "  claimMappings: {username: {claim: sub, prefix: 'two:'}}\n"
+    "  claimMappings: {username: {claim: sub, prefix: 'two:'}}\n"                                                          \
+    "handle: {keyFile: handle-key}\n"
+
+#define KEY "handle-key-of-thirty-two-characters-"
 
 static void make_folder(void) {
     cr_assert_not_null(mkdtemp(folder));
@@ -61,6 +64,7 @@ static void make_folder(void) {
         write_file(names[i], names[i]);
     write_file("config.yaml", CONFIG);
     write_file("secret", SENTINEL_SECRET "\n");
+    write_file("handle-key", KEY "1\n" KEY "2\n");
     snprintf(config_path, sizeof(config_path), "%s/config.yaml", folder);
 }
 
@@ -203,6 +207,43 @@ Test(snapshot, secret_file_that_is_none_is_refused_without_showing_it) {
         write_bytes("secret", cases[i].bytes.data, cases[i].bytes.n_bytes);
         expect_failure(CONFIG_INVALID, "issuers[0].introspection.client.secretFile", "secret", cases[i].message);
     }
+}
+
+Test(snapshot, handle_key_file_has_one_to_four_lines) {
+    static const struct {
+        const char *content;
+        size_t n_keys;
+    } cases[] = {{KEY "1", 1}, {KEY "1\r\n" KEY "2\r\n", 2}, {KEY "1\n" KEY "2\n" KEY "3\n" KEY "4\n", 4}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        write_file("handle-key", cases[i].content);
+        struct snapshot *snapshot = load(1);
+        cr_expect_eq(snapshot->n_handle_keys, cases[i].n_keys, "%zu", i);
+        expect_secret(snapshot->handle_keys[0], KEY "1");
+        snapshot_unref(snapshot);
+    }
+}
+
+Test(snapshot, handle_key_file_that_is_none_is_refused_without_showing_it) {
+    static const struct {
+        const char *content, *wrong;
+    } cases[] = {
+        {"", ": the file is empty: write a key into it; openssl rand -hex 32 makes one"},
+        {KEY "1\n\n", ":2: the line is empty: write the secret, and no empty line before or after it"},
+        {KEY "1\nshort\n",
+         ":2: a key has 32 characters at least, and nobody can guess them: openssl rand -hex 32 makes one"},
+        {KEY "1\n" KEY "2\n" KEY "3\n" KEY "4\n" KEY "5\n",
+         ":5: there are more than four lines: keep the key that signs and, below it, those that others may still sign with"},
+        {KEY "\t\n", ":1: the secret has a control character: remove it (is this a text file?)"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        write_file("handle-key", cases[i].content);
+        expect_failure(CONFIG_INVALID, "handle.keyFile", "handle-key", cases[i].wrong);
+    }
+    (void)unlink(in_folder("handle-key"));
+    struct snapshot *snapshot = NULL;
+    struct error error = {};
+    cr_expect_eq(snapshot_load(config_path, 1, &snapshot, &error), -ENOENT);
+    cr_expect_not_null(strstr(error.text, "handle.keyFile: "));
 }
 
 Test(snapshot, files_are_bounded) {
