@@ -92,6 +92,13 @@
 /* The convention for a warning; the API server cuts to 256 bytes each where all together have more than 4,096. */
 #define LIMIT_ADMISSION_WARNING_BYTES ((size_t)120)
 #define LIMIT_ADMISSION_WARNINGS 16
+/* The answer: a message, warnings, and names of all rules, each byte of them escaped at worst. It lies on the stack, so
+   that a refusal needs no memory. */
+#define LIMIT_ADMISSION_ANSWER_BYTES ((size_t)48 * 1024)
+/* h2o's own limit lies above, as that of a TokenReview does. */
+#define LIMIT_ADMISSION_H2O_ENTITY_BYTES (LIMIT_ADMISSION_BYTES + 64 * 1024)
+/* One request at a time on each, and each may bring 8 MiB. An API server has 200 changes under way at once by default. */
+#define LIMIT_ADMISSION_CONNECTIONS 512
 
 /* ---- asking a provider ---- */
 
@@ -218,4 +225,6 @@
    times over; and three certificates for each listener and issuer. */
 #define LIMIT_METRICS_ISSUERS 256
 #define LIMIT_METRICS_CERTIFICATES 64
+/* Rules for changes, likewise: LIMIT_ADMISSION_RULES, renamed four times over. */
+#define LIMIT_METRICS_RULES 256
 #define LIMIT_METRICS_NAME_BYTES 253

@@ -304,6 +304,13 @@ int admission_evaluate(const struct policy *policy, const struct admission_revie
     return r;
 }
 
+void admission_apply(const struct admission_results *results, struct decision *decision) {
+    if (decision->verdict != VERDICT_ALLOW || !results->is_denied)
+        return;
+    decision->reason = REASON_ADMISSION_RULE;
+    decision->verdict = reason_verdict(REASON_ADMISSION_RULE);
+}
+
 size_t admission_notes(const struct policy *policy, const struct admission_results *results,
                        struct admission_note *ret_notes) {
     size_t n = 0;

@@ -65,6 +65,9 @@ int admission_evaluate(const struct policy *policy, const struct admission_revie
                        const struct admission_token *token, struct explanation *explanation,
                        struct admission_results *ret_results);
 
+/* What the results make of a decision that had no objection yet: DENY where a rule denies. Others stay as they are. */
+void admission_apply(const struct admission_results *results, struct decision *decision);
+
 /* The rules that failed, as an answer tells of them. ret_notes has LIMIT_ADMISSION_RULES. Returns how many. Borrowed from
    the policy. */
 size_t admission_notes(const struct policy *policy, const struct admission_results *results,
