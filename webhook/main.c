@@ -16,7 +16,7 @@
 static const char usage[] = "kube-introspect lets a Kubernetes API server trust the access tokens of an OAuth2 or\n"
                             "OpenID Connect provider, and stop trusting them when the provider does (RFC 7662).\n"
                             "\n"
-                            "  kube-introspect serve        answer TokenReviews until SIGTERM\n"
+                            "  kube-introspect serve        answer TokenReviews and SubjectAccessReviews until SIGTERM\n"
                             "  kube-introspect check        validate a configuration, its certificates and secrets\n"
                             "  kube-introspect explain      show which identity, or refusal, comes of a provider's reply,\n"
                             "                               and which rules for changes hold\n"

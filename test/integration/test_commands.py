@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from lib import admission, configuration, ports, reply, sentinel
+from lib import admission, configuration, handle, ports, reply, sentinel
 from lib.webhook import Folder, command
 
 
@@ -74,6 +74,17 @@ def test_check_prints_warnings_with_their_place(config):
 def test_check_without_warnings_has_none(config):
     done = command("check", "--config", config({"introspection": {"absentTokenType": "Refuse"}}))
     assert "warning: " not in done.stdout, done.stdout
+
+
+def test_check_of_a_handle_says_what_signs_and_nothing_of_a_key(config):
+    path = config(changes={"handle": handle.HANDLE})
+    done = command("check", "--config", path)
+    assert done.returncode == 0, done.stderr
+    assert "handle: the first of 2 keys signs; good for 180 s, asked about again after 300000 ms" in done.stdout
+    (path.parent / "secrets" / "handle-key").write_text(handle.LINE + "\n\n")
+    done = command("check", "--config", path)
+    assert done.returncode == 1 and "handle.keyFile: " in done.stderr and "handle-key:2: the line is empty" in done.stderr
+    assert handle.LINE[:12] not in done.stdout + done.stderr
 
 
 def test_check_asks_nobody(config, provider):

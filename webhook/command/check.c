@@ -13,13 +13,17 @@
 /* How long check --online waits for a provider: its discovery and one call. */
 #define ONLINE_MS 15000
 
-static void print_findings(const struct config *config) {
+static void print_findings(const struct snapshot *snapshot) {
+    const struct config *config = snapshot->config;
     for (size_t i = 0; i < config->n_warnings; i++)
         printf("warning: %s\n", config->warnings[i]);
     const struct policy *policy = &config->policy;
     for (size_t i = 0; i < policy->n_issuers; i++)
         printf("issuer %.*s: %.*s\n", (int)policy->issuers[i].name.n_bytes, policy->issuers[i].name.data,
                (int)policy->issuers[i].url.n_bytes, policy->issuers[i].url.data);
+    if (policy->handle.is_on)
+        printf("handle: the first of %zu keys signs; good for %lld s, asked about again after %lld ms\n",
+               snapshot->n_handle_keys, (long long)policy->handle.max_age_s, (long long)policy->handle.recheck_after_ms);
 }
 
 /* ---- --online: one question to each provider ---- */
@@ -64,7 +68,8 @@ static bool print_answer(const struct issuer_policy *issuer, const struct ticket
         return false;
     }
     if (ticket->fact->answer == FACT_ACTIVE) {
-        printf("issuer %.*s: the provider calls a random token active: its answers cannot be trusted\n", n, issuer->name.data);
+        printf("issuer %.*s: the provider calls a random token active: its answers cannot be trusted\n", n,
+               issuer->name.data);
         return false;
     }
     printf("issuer %.*s: the provider answers, in %lld ms, and accepts our credentials\n", n, issuer->name.data,
@@ -113,7 +118,7 @@ static int check_snapshot(struct snapshot *snapshot, bool online, struct error *
     if (r == 0)
         r = runtime_new(snapshot, NULL, metrics, &runtime, error);
     if (r == 0) {
-        print_findings(snapshot->config);
+        print_findings(snapshot);
         if (online && !ask_all(runtime, cache, metrics)) {
             error_set(error, "%s: the configuration is valid, but not every provider answered as it should",
                       snapshot->config->path);

@@ -33,25 +33,30 @@ DEVELOPERS = (
 
 class Cluster:
     def __init__(self, folder, programs, etcd, certificates, cluster_certificates, provider, issuer=None, changes=None, flags=None,
-                 issuers=()):
+                 issuers=(), handle=None):
         """issuer   laid over issuer_for(provider)
         issuers  further ones
         changes  laid over the webhook's configuration
-        flags    laid over those of manifests/apiserver/kubeadm.yaml; answers are remembered for a second if they do not say"""
+        flags    laid over those of manifests/apiserver/kubeadm.yaml; answers are remembered for a second if they do not say
+        handle   laid over a handle of the webhook's, and the API server asks about requests too"""
         self.provider, self.control_plane = provider, None
         self.webhook = Webhook(folder / "webhook", certificates, [issuer_for(provider, merged(ISSUER, issuer or {})), *issuers],
-                               {"apiAudiences": [API_SERVER], **(changes or {})},
+                               {"apiAudiences": [API_SERVER], **self._with(handle), **(changes or {})},
                                lambda its_folder: its_folder.write("secrets/client-secret", BASIC.secret + "\n"))
         try:
             self.webhook.wait_ready()
             self.control_plane = ControlPlane(
                 folder / "api-server", programs, etcd, certificates, cluster_certificates,
-                f"https://localhost:{self.webhook.port}", {CACHE: "1s", **(flags or {})})
+                f"https://localhost:{self.webhook.port}", {CACHE: "1s", **(flags or {})}, handle is not None)
             self.kubectl = Kubectl(self.control_plane, folder)
             self.kubectl.apply(*DEVELOPERS)
         except BaseException:
             self.kill()
             raise
+
+    @staticmethod
+    def _with(handle):
+        return {} if handle is None else {"handle": {"keyFile": "secrets/handle-key", **handle}}
 
     # ---- what is asked of it
 

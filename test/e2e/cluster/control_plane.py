@@ -60,8 +60,9 @@ class ClusterCertificates:
 class ControlPlane:
     """A running kube-apiserver."""
 
-    def __init__(self, folder, programs, etcd, certificates, cluster_certificates, webhook_address, flags=None):
-        """flags  laid over those of manifests/apiserver/kubeadm.yaml; None takes one away"""
+    def __init__(self, folder, programs, etcd, certificates, cluster_certificates, webhook_address, flags=None, authorizes=False):
+        """flags       laid over those of manifests/apiserver/kubeadm.yaml; None takes one away
+        authorizes  it asks about requests too, as manifests/apiserver/kubeadm-authorization.yaml has it"""
         self.folder, self.programs, self.certificates = folder, programs, cluster_certificates
         folder.mkdir(parents=True)
         self.introspect, self.logs = folder / "introspect", folder / "logs"
@@ -70,7 +71,8 @@ class ControlPlane:
         self.port = ports.free()
         self.url = f"https://localhost:{self.port}"
         self._install(certificates, webhook_address)
-        all_flags = {**self._flags(etcd), **(flags or {})}
+        more = {"authorization-mode": None, **self._extra_args("kubeadm-authorization.yaml")} if authorizes else {}
+        all_flags = {**self._flags(etcd), **more, **(flags or {})}
         self.process = Process(folder / "kube-apiserver.log", [
             programs / "kube-apiserver", *(f"--{name}={value}" for name, value in all_flags.items() if value is not None)])
         try:
@@ -82,7 +84,7 @@ class ControlPlane:
     # ---- the files of manifests/apiserver
 
     def _install(self, certificates, webhook_address):
-        for name in ("webhook.kubeconfig", "audit-policy.yaml"):
+        for name in ("webhook.kubeconfig", "audit-policy.yaml", "authorization.kubeconfig", "authorization.yaml"):
             (self.introspect / name).write_text(self._adapted(MANIFESTS / name, webhook_address))
         self.install_client(certificates.client)
         (self.introspect / "webhook-ca.crt").write_bytes(certificates.server_ca.cert.read_bytes())
@@ -97,8 +99,11 @@ class ControlPlane:
         text = path.read_text().replace(FOLDER, str(self.introspect)).replace(LOGS, str(self.logs))
         return text.replace(ADDRESS, webhook_address) if webhook_address else text
 
+    def _extra_args(self, name):
+        configuration = yaml.safe_load(self._adapted(MANIFESTS / name))
+        return {flag["name"]: flag["value"] for flag in configuration["apiServer"]["extraArgs"]}
+
     def _flags(self, etcd):
-        configuration = yaml.safe_load(self._adapted(MANIFESTS / "kubeadm.yaml"))
         keys = self.certificates.service_account_key
         return {
             "etcd-servers": etcd.url, "etcd-prefix": f"/{self.folder.parent.name}",
@@ -107,7 +112,7 @@ class ControlPlane:
             "client-ca-file": self.certificates.ca.cert, "authorization-mode": "Node,RBAC",
             "service-account-issuer": "https://kubernetes.default.svc", "service-account-signing-key-file": keys,
             "service-account-key-file": keys, "service-cluster-ip-range": "10.0.0.0/24", "endpoint-reconciler-type": "none",
-            **{flag["name"]: flag["value"] for flag in configuration["apiServer"]["extraArgs"]},
+            **self._extra_args("kubeadm.yaml"),
         }
 
     def _is_ready(self):
