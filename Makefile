@@ -24,7 +24,7 @@ CPPFLAGS := -D_GNU_SOURCE -DH2O_USE_LIBUV=0 -Iwebhook
 OPTIMIZE ?= -O2 -flto=auto -ffat-lto-objects $(HARDENING)
 CFLAGS := -std=gnu17 -g $(OPTIMIZE) $(WARNINGS) $(SANITIZE) -pthread
 LDFLAGS := -pie -Wl,--compress-debug-sections=zlib -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed $(SANITIZE) -pthread
-LIBS := -lh2o-evloop -lcurl -ljansson -lyaml -lssl -lcrypto -lm
+LIBS := -lh2o-evloop -lcurl -lhttp_parser -ljansson -lyaml -lssl -lcrypto -lm
 
 # Layers, lowest first: a file includes from its own layer and those before it (hack/verify-includes.sh).
 LAYERS := base wire core ops net command

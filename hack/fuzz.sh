@@ -36,7 +36,7 @@ while [ ${#queue[@]} -gt 0 ]; do
 done
 
 program=$out/$target${sanitize:+-${sanitize//,/-}}
-clang-14 "${flags[@]}" -o "$program" "$source" "${modules[@]}" -ljansson -lyaml -lcrypto -lm -pthread
+clang-14 "${flags[@]}" -o "$program" "$source" "${modules[@]}" -lhttp_parser -ljansson -lyaml -lcrypto -lm -pthread
 options=("$limit" "-artifact_prefix=$out/" -print_final_stats=1)
 [ ! -f "test/fuzz/$target.dict" ] || options+=("-dict=test/fuzz/$target.dict")
 corpus=("$out/found")

@@ -26,6 +26,7 @@ fence() {
 }
 fence 'h2o(\.h|/)' 'net/[a-z_0-9]*\.[ch]' 'h2o is known to net/ only'
 fence 'curl/' 'net/[a-z_0-9]*\.[ch]|main\.c' 'libcurl is known to net/ (and started by main.c) only'
+fence 'http_parser' 'net/framing\.h' 'http_parser is known to net/framing only'
 fence 'jansson' 'wire/[a-z_0-9]*\.[ch]' 'jansson is known to wire/ only: ask wire/claims.h'
 fence 'yaml' 'ops/yaml\.[ch]' 'libyaml is known to ops/yaml.c only'
 fence 'openssl/' 'base/(digest|secret|base64)\.c|core/jwt[a-z_]*\.c|net/[a-z_0-9]*\.[ch]' 'OpenSSL is known to base/ crypto and net/ only'

@@ -5,11 +5,13 @@ compared with figures of the same round; what is printed are medians of the roun
 """
 import argparse
 import contextlib
+import http.client
 import json
 import os
 import pathlib
 import re
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -52,6 +54,7 @@ def certificates(folder):
         openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
                 "-extfile", f"{name}.ext", "-out", f"{name}.crt")
     (folder / "secret").write_text("bench-secret\n")
+    (folder / "handle-key").write_text("bench-handle-key-of-forty-characters-0001\n")
 
 
 class Bench:
@@ -67,7 +70,7 @@ class Bench:
         wait_for(port, "the provider")
         return port
 
-    def webhook(self, provider_port, entries=200000, wrapper=()):
+    def webhook(self, provider_port, entries=200000, wrapper=(), handle=False):
         port, operations = free_port(), free_port()
         path = self.folder / f"config-{port}.yaml"
         path.write_text(f"""\
@@ -95,6 +98,7 @@ issuers:
 cache: {{maxEntries: {entries}}}
 audit: {{path: audit-{port}.jsonl}}
 log: {{level: warning}}
+{"handle: {keyFile: handle-key, recheckAfter: 10m, maxAge: 1h}" if handle else ""}
 """)
         process = start(SERVER_CPU, *wrapper, self.programs / "webhook", "serve", "--config", path)
         self.processes.append(process)
@@ -123,6 +127,24 @@ log: {{level: warning}}
         if figures["errors"]:
             sys.exit(f"bench: {figures['errors']} of {figures['requests']} answers were no yes: this measures nothing")
         return figures
+
+    def authorization(self, port):
+        """Logs one token in, and gives the options of a load that asks about a request of its user."""
+        f = self.folder
+        tls = ssl.create_default_context(cafile=f / "ca.crt")
+        tls.load_cert_chain(f / "client.crt", f / "client.key")
+        client = http.client.HTTPSConnection("localhost", port, context=tls, timeout=60)
+        review = {"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1", "spec": {"token": "0" * 60}}
+        client.request("POST", "/authenticate", json.dumps(review), {"Content-Type": "application/json"})
+        user = json.loads(client.getresponse().read())["status"]["user"]
+        client.close()
+        spec = {"resourceAttributes": {"namespace": "default", "verb": "get", "version": "v1", "resource": "configmaps", "name": "a"},
+                "user": user["username"], "groups": [*user["groups"], "system:authenticated"], "extra": user["extra"],
+                "uid": user["uid"]}
+        (f / "authorization.json").write_text(json.dumps(
+            {"kind": "SubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "metadata": {}, "spec": spec,
+             "status": {"allowed": False}}, separators=(",", ":")))
+        return "--path", "/authorize", "--body", f / "authorization.json", "--expect", '"status":{"allowed":false}}'
 
     def stop(self):
         for process in self.processes:
@@ -159,29 +181,20 @@ def cached(bench, rounds, seconds):
     row("cached, 2,000 a second: p99 as a multiple of the static reply's", p99_floor, "aim <= 1.3")
 
 
-def calls_alone(bench, provider_port, connections, seconds):
-    """Calls a second of a program that does nothing but call the provider by libcurl."""
-    run = subprocess.run(["taskset", "-c", SERVER_CPU, bench.programs / "calls", f"https://localhost:{provider_port}/introspect",
-                          bench.folder / "ca.crt", str(connections), str(seconds)], capture_output=True, text=True, timeout=120)
-    return json.loads(run.stdout)["per_second"]
-
-
 def uncached(bench, rounds, seconds, delay_ms, connections, aim):
     """With few callers a slow provider is the limit, with many the core is."""
     provider = bench.provider(delay_ms)
     ours, _ = bench.webhook(provider, entries=1000000)
     go, _ = bench.go_webhook(provider)
-    of_go, of_calls, rates = [], [], []
+    of_go, rates = [], []
     for _ in range(rounds):
         runs = {name: bench.load(port, "--fresh", "--connections", connections, "--seconds", seconds)["per_second"]
                 for name, port in (("ours", ours), ("go", go))}
         rates.append(runs["ours"])
         of_go.append(runs["ours"] / runs["go"])
-        of_calls.append(runs["ours"] / calls_alone(bench, provider, connections, seconds))
     what = f"uncached, provider takes {delay_ms} ms, {connections} callers"
     row(f"{what}: reviews a second", rates)
     row(f"{what}: ratio to the Go webhook", of_go, aim)
-    row(f"{what}: ratio to libcurl alone", of_calls)
 
 
 def resident_bytes(process):
@@ -201,21 +214,41 @@ def memory(bench):
         "aim <= 512")
 
 
+def authorization(bench, rounds, seconds):
+    """Requests after the login beside logins, both from the cache and with a handle."""
+    ours, _ = bench.webhook(bench.provider(0), handle=True)
+    asked = bench.authorization(ours)
+    bench.load(ours, "--warm", "--connections", 16, "--seconds", 1)
+    rates, of_login = [], []
+    for _ in range(rounds):
+        login, request = (bench.load(ours, "--connections", 64, "--seconds", seconds, *options)["per_second"]
+                          for options in (("--warm",), asked))
+        rates.append(request)
+        of_login.append(request / login)
+    row("cached, SubjectAccessReviews a second", rates)
+    row("cached, SubjectAccessReviews: ratio to logins with a handle", of_login, "aim >= 1")
+
+
 def instructions(bench):
     """Instructions a cached request, by callgrind: two runs of different length, so that the start cancels out."""
     provider = bench.provider(0)
+    warm = lambda _: ("--warm", "--tokens", "100")
+    for name, options_of, handle in (("review", warm, False), ("review, with a handle", warm, True),
+                                     ("SubjectAccessReview", bench.authorization, True)):
+        row(f"instructions a cached {name}, TLS and h2o included", [_instructions(bench, provider, options_of, handle)])
+
+
+def _instructions(bench, provider, options_of, handle):
     totals = []
     for n_requests in (2000, 6000):
         out = bench.folder / f"callgrind-{n_requests}"
-        ours, process = bench.webhook(provider, wrapper=("valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"))
-        f = bench.folder
-        subprocess.run([bench.programs / "load", "--port", str(ours), "--ca", f / "ca.crt", "--cert", f / "client.crt", "--key",
-                        f / "client.key", "--warm", "--tokens", "100", "--connections", "4", "--requests", str(n_requests)],
-                       check=True, capture_output=True, timeout=300)
+        ours, process = bench.webhook(provider, wrapper=("valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"),
+                                      handle=handle)
+        bench.load(ours, *options_of(ours), "--connections", "4", "--requests", str(n_requests))
         process.terminate()
         process.wait()
         totals.append(int(re.search(r"^(?:summary|totals): (\d+)", out.read_text(), re.M).group(1)))
-    row("instructions a cached review, TLS and h2o included", [(totals[1] - totals[0]) / 4000])
+    return (totals[1] - totals[0]) / 4000
 
 
 def main():
@@ -223,10 +256,11 @@ def main():
     parser.add_argument("--programs", required=True)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--only", help="cached, uncached, memory or instructions")
+    parser.add_argument("--only", help="cached, authorization, uncached, memory or instructions")
     options = parser.parse_args()
     parts = {
         "cached": lambda b: cached(b, options.rounds, options.seconds),
+        "authorization": lambda b: authorization(b, options.rounds, options.seconds),
         "uncached": lambda b: [uncached(b, options.rounds, options.seconds, delay, connections, aim)
                                for delay, connections, aim in ((0, 64, "aim >= 2"), (5, 64, "aim >= 1.3"),
                                                                (5, 256, "aim >= 1.3"), (20, 64, "aim: not behind"),

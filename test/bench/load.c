@@ -4,7 +4,9 @@
  * it should have been sent, so that a stalled server cannot hide (no coordinated omission).
  *
  *   load --port P --ca F --cert F --key F --path /authenticate --connections N --seconds S [--rate R]
- *        [--tokens N | --fresh] [--token-bytes N] [--warm] [--requests N]
+ *        [--tokens N | --fresh] [--token-bytes N] [--warm] [--requests N] [--body FILE --expect TEXT]
+ *
+ * --body: this body in each request, in place of a TokenReview; a reply with the text is a good one.
  *
  * --warm: the same tokens in every run, each of them asked about at least once before the others repeat. --requests: ends
  * after so many, whatever the time.
@@ -33,7 +35,7 @@
 #define REPLY_BYTES 65536
 
 struct settings {
-    const char *ca, *cert, *key, *path;
+    const char *ca, *cert, *key, *path, *body, *expect;
     int port, n_connections;
     double seconds, rate;
     unsigned n_tokens, token_bytes;
@@ -50,7 +52,7 @@ struct connection {
     char request[REQUEST_BYTES], reply[REPLY_BYTES];
 };
 
-static struct settings settings = {.path = "/authenticate", .n_connections = 64, .seconds = 5, .n_tokens = 1000, .token_bytes = 60};
+static struct settings settings = {.path = "/authenticate", .expect = "\"authenticated\":true", .n_connections = 64, .seconds = 5, .n_tokens = 1000, .token_bytes = 60};
 static struct connection *connections;
 static uint32_t *samples_us;
 static size_t n_samples, n_errors, n_sent, n_warmed;
@@ -72,13 +74,25 @@ static void die(const char *what) {
 static char request_text[REQUEST_BYTES]; /* with room for the token */
 static size_t n_request_text, token_at;
 
+static int read_body(char *body, size_t n_bytes) {
+    FILE *file = fopen(settings.body, "r");
+    if (file == NULL)
+        die(settings.body);
+    const size_t n = fread(body, 1, n_bytes - 1, file);
+    fclose(file);
+    body[n] = '\0';
+    return (int)n;
+}
+
 /* Everything but the token is the same in each request: written once, so that the load generator is not what is measured. */
 static void prepare_request(void) {
     char token[16385];
     memset(token, 'x', settings.token_bytes);
     token[settings.token_bytes] = '\0';
     char body[REQUEST_BYTES / 2];
-    const int n_body = snprintf(body, sizeof(body),
+    const int n_body = settings.body != NULL
+                           ? read_body(body, sizeof(body))
+                           : snprintf(body, sizeof(body),
                                 "{\"kind\":\"TokenReview\",\"apiVersion\":\"authentication.k8s.io/v1\",\"metadata\":{},\"spec\":{"
                                 "\"token\":\"%s\",\"audiences\":[\"https://kubernetes.default.svc\"]},\"status\":{\"user\":{}}}\n",
                                 token);
@@ -87,7 +101,7 @@ static void prepare_request(void) {
         "POST %s?timeout=30s HTTP/1.1\r\nHost: localhost:%d\r\nUser-Agent: Go-http-client/1.1\r\nContent-Length: %d\r\n"
         "Accept: application/json, */*\r\nContent-Type: application/json\r\nAccept-Encoding: gzip\r\n\r\n%s",
         settings.path, settings.port, n_body, body);
-    token_at = (size_t)(strstr(request_text, token) - request_text);
+    token_at = settings.body != NULL ? 0 : (size_t)(strstr(request_text, token) - request_text);
 }
 
 /* A token that this run uses: its number n and the run's, in hexadecimal. */
@@ -102,7 +116,8 @@ static void write_token(char *token, uint64_t n) {
 static void build_request(struct connection *connection) {
     const uint64_t n = settings.fresh ? n_sent : settings.warm && n_warmed < settings.n_tokens ? n_warmed++ : n_sent % settings.n_tokens;
     memcpy(connection->request, request_text, n_request_text);
-    write_token(connection->request + token_at, n);
+    if (settings.body == NULL)
+        write_token(connection->request + token_at, n);
     connection->n_request = n_request_text;
     connection->n_written = connection->n_read = 0;
     n_sent++;
@@ -123,7 +138,7 @@ static bool reply_is_whole(struct connection *connection, bool *ret_good) {
     const size_t n_body = strtoul(length + 15, NULL, 10);
     if ((size_t)(connection->reply + connection->n_read - (body + 4)) < n_body)
         return false;
-    *ret_good = strstr(body, "\"authenticated\":true") != NULL;
+    *ret_good = strstr(body, settings.expect) != NULL;
     return true;
 }
 
@@ -285,7 +300,8 @@ static void read_options(int argc, char **argv) {
     static const struct option options[] = {
         {"port", 1, 0, 'p'}, {"ca", 1, 0, 'a'}, {"cert", 1, 0, 'c'}, {"key", 1, 0, 'k'}, {"path", 1, 0, 'u'},
         {"connections", 1, 0, 'n'}, {"seconds", 1, 0, 's'}, {"rate", 1, 0, 'r'}, {"tokens", 1, 0, 't'},
-        {"fresh", 0, 0, 'f'}, {"token-bytes", 1, 0, 'b'}, {"warm", 0, 0, 'w'}, {"requests", 1, 0, 'q'}, {0, 0, 0, 0}};
+        {"fresh", 0, 0, 'f'}, {"token-bytes", 1, 0, 'b'}, {"warm", 0, 0, 'w'}, {"requests", 1, 0, 'q'},
+        {"body", 1, 0, 'o'}, {"expect", 1, 0, 'e'}, {0, 0, 0, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
@@ -301,6 +317,8 @@ static void read_options(int argc, char **argv) {
         case 'f': settings.fresh = true; break;
         case 'b': settings.token_bytes = (unsigned)strtoul(optarg, NULL, 10); break;
         case 'q': settings.n_requests = strtoul(optarg, NULL, 10); break;
+        case 'o': settings.body = optarg; break;
+        case 'e': settings.expect = optarg; break;
         case 'w': settings.warm = true; break;
         default: exit(2);
         }

@@ -13,20 +13,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 static h2o_globalconf_t config;
 static h2o_context_t context;
 static h2o_accept_ctx_t accept_context;
-static h2o_timeout_t delay;
 static int delay_ms;
 static char reply[1024];
 static size_t n_reply;
-
-struct waiting {
-    h2o_req_t *req;
-    h2o_timeout_entry_t timeout;
-};
 
 static void send_reply(h2o_req_t *req) {
     req->res.status = 200;
@@ -36,14 +32,43 @@ static void send_reply(h2o_req_t *req) {
     h2o_send_inline(req, reply, n_reply);
 }
 
-static void on_timeout(h2o_timeout_entry_t *entry) {
-    send_reply(H2O_STRUCT_FROM_MEMBER(struct waiting, timeout, entry)->req);
+/* All wait equally long, so the first that came is the first to be answered. h2o's own timers tick in whole milliseconds: a
+   webhook that is quick would then wait for the next tick, and one that is slow would not. */
+struct waiting {
+    h2o_linklist_t link;
+    h2o_req_t *req;
+    int64_t due_us;
+};
+static h2o_linklist_t queue;
+static int timer;
+
+static int64_t now_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static void set_timer(int64_t due_us) {
+    const struct itimerspec at = {.it_value = {.tv_sec = due_us / 1000000, .tv_nsec = due_us % 1000000 * 1000}};
+    timerfd_settime(timer, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
+static void on_timer(h2o_socket_t *socket, const char *error) {
+    (void)error;
+    h2o_buffer_consume(&socket->input, socket->input->size);
+    while (!h2o_linklist_is_empty(&queue)) {
+        struct waiting *const first = H2O_STRUCT_FROM_MEMBER(struct waiting, link, queue.next);
+        if (first->due_us > now_us())
+            return set_timer(first->due_us);
+        h2o_linklist_unlink(&first->link);
+        send_reply(first->req);
+    }
 }
 
 static void on_dispose(void *memory) {
     struct waiting *waiting = memory;
-    if (h2o_timeout_is_linked(&waiting->timeout))
-        h2o_timeout_unlink(&waiting->timeout);
+    if (h2o_linklist_is_linked(&waiting->link))
+        h2o_linklist_unlink(&waiting->link);
 }
 
 static int on_request(h2o_handler_t *self, h2o_req_t *req) {
@@ -53,8 +78,10 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req) {
         return 0;
     }
     struct waiting *waiting = h2o_mem_alloc_shared(&req->pool, sizeof(*waiting), on_dispose);
-    *waiting = (struct waiting){.req = req, .timeout.cb = on_timeout};
-    h2o_timeout_link(context.loop, &delay, &waiting->timeout);
+    *waiting = (struct waiting){.req = req, .due_us = now_us() + delay_ms * 1000};
+    if (h2o_linklist_is_empty(&queue))
+        set_timer(waiting->due_us);
+    h2o_linklist_insert(&queue, &waiting->link);
     return 0;
 }
 
@@ -100,7 +127,9 @@ int main(int argc, char **argv) {
     h2o_hostconf_t *host = h2o_config_register_host(&config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     h2o_create_handler(h2o_config_register_path(host, "/", 0), sizeof(h2o_handler_t))->on_req = on_request;
     h2o_context_init(&context, h2o_evloop_create(), &config);
-    h2o_timeout_init(context.loop, &delay, (uint64_t)delay_ms);
+    h2o_linklist_init_anchor(&queue);
+    timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    h2o_socket_read_start(h2o_evloop_socket_create(context.loop, timer, 0), on_timer);
     accept_context.ctx = &context;
     accept_context.hosts = config.hosts;
     accept_context.ssl_ctx = SSL_CTX_new(TLS_server_method());

@@ -210,7 +210,7 @@ def test_reason_stopping(provider, start):
     caller = webhook.caller()
     user = login(caller, token)
     provider.knows(token, reply.silence())
-    webhook.wait_ready()  # takes a millisecond: the call of the login does not answer who asks after that
+    wait.next_millisecond()
     authorizer.ask(caller, user, timeout="30s")
     provider.wait_for_calls(2, token)
     webhook.stop()

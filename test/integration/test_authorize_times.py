@@ -126,7 +126,7 @@ def test_one_call_serves_logins_and_requests_of_the_same_token(provider, start):
     token = provider.issue()
     with webhook.connect():
         user = login(webhook.caller(), token)
-    webhook.wait_ready()
+    wait.next_millisecond()
     with provider.holding(token) as go, ThreadPoolExecutor(20) as pool:
         asked = [pool.submit(authorize, webhook.caller(), user) if n % 2 else pool.submit(webhook.caller().review, token)
                  for n in range(20)]
@@ -145,7 +145,7 @@ def test_the_callers_timeout_ends_the_waiting(provider, start):
     token = provider.issue()
     caller = webhook.caller()
     user = login(caller, token)
-    webhook.wait_ready()
+    wait.next_millisecond()
     provider.knows(token, reply.silence())
     answer = authorize(caller, user, timeout="200ms")
     assert answer.verdict == "unavailable" and "deadline_exceeded" in answer.reason
@@ -159,7 +159,7 @@ def test_a_caller_that_goes_while_the_provider_is_asked(provider, start, way):
     token = provider.issue()
     caller = webhook.caller()
     user = login(caller, token)
-    webhook.wait_ready()
+    wait.next_millisecond()
     with provider.holding(token) as go:
         leaving = [webhook.caller() for _ in range(10)]
         for each in leaving:

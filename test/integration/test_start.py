@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from lib import configuration, paths, ports, wait
+from lib import configuration, handle, paths, ports, wait
 from lib.configuration import ABSENT
 from lib.webhook import Folder, command
 
@@ -65,7 +65,7 @@ def test_a_mechanism_of_a_later_release_is_refused_by_its_name(folder, provider,
     assert field.replace("[]", "[0]") in said and "not available in this release" in said, said
 
 
-@pytest.mark.parametrize("field", ["handle", "admission"])
+@pytest.mark.parametrize("field", ["admission"])
 def test_a_section_of_a_later_release_is_refused_by_its_name(folder, provider, field):
     said = refused(write(folder, provider, changes={field: {}}))
     assert re.search(rf"config.yaml:\d+:\d+: {field}: ", said), said
@@ -77,13 +77,14 @@ FILES = {
     "tls/client-ca.crt": "listeners.authentication.tls.clientCAFile",
     "tls/provider-ca.crt": "issuers[0].issuer.certificateAuthorityFile",
     "secrets/client-secret": "issuers[0].introspection.client.secretFile",
+    "secrets/handle-key": "handle.keyFile",
 }
 
 
 @pytest.mark.parametrize("content", [None, "", "no PEM\n\n\n"], ids=["missing", "empty", "wrong"])
 @pytest.mark.parametrize("name", FILES)
 def test_a_named_file_that_is_of_no_use_is_refused_by_field_and_path(folder, provider, name, content):
-    config = write(folder, provider)
+    config = write(folder, provider, changes={"handle": handle.HANDLE})
     if content is None:
         (folder.path / name).unlink()
     else:

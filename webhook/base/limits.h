@@ -106,7 +106,9 @@
 #define LIMIT_FLIGHTS_WAITING 4096
 /* A request's body: the token, our id and our secret, each byte of them as %XX at worst. */
 #define LIMIT_INTROSPECTION_REQUEST_BYTES ((size_t)512 * 1024)
-/* What a handle keeps of its buffers between two calls: a usual call then allocates nothing. */
+/* The request's head before it: our id and secret as above, in base64, and an endpoint. */
+#define LIMIT_REQUEST_HEAD_BYTES ((size_t)512 * 1024)
+/* What a call keeps of its buffers until the next: a usual call then allocates nothing. */
 #define LIMIT_IDLE_BUFFER_BYTES ((size_t)16 * 1024)
 /* Callers that wait for one flight. */
 #define LIMIT_TICKETS_PER_FLIGHT 4096
@@ -122,8 +124,12 @@
 #define LIMIT_EXPIRY_INTERVAL_MS 10
 /* The fetch thread turns at least this often, so that /livez can tell an idle one from one that is stuck. */
 #define LIMIT_FETCH_TURN_MS 500
-/* Replies that are decoded before deadlines are looked at again: one of 85 kB takes up to 30 ms on a busy core. */
-#define LIMIT_FETCH_REPLIES_A_TURN 8
+/* Replies that are read before deadlines are looked at again: one of 85 kB takes up to 30 ms on a busy core. */
+#define LIMIT_FETCH_EVENTS_A_TURN 8
+/* A connection to a provider that was not used for so long is closed: what lies between may have forgotten it, and then says
+   nothing. Balancers forget after a minute. */
+#define LIMIT_PROVIDER_IDLE_MS 50000
+#define LIMIT_PROVIDER_SWEEP_MS 1000
 /* An answered flight is kept so long for callers who looked into the cache before it was answered and come only now. */
 #define LIMIT_LANDED_MS 100
 /* The same kind of trouble with the same provider is logged this often; what was held back is counted. */
@@ -179,10 +185,6 @@
 
 /* ---- threads, connections, logs ---- */
 
-/* Sockets to providers whose place in epoll is kept between calls, by descriptor; above it costs two system calls a call.
-   Callers and providers together stay below it. */
-#define LIMIT_WATCHED_DESCRIPTORS 16384
-
 #define LIMIT_LOOPS 16
 /* A 256 kB stack overflows in h2o on a long header name. */
 #define LIMIT_THREAD_STACK_BYTES ((size_t)2 * 1024 * 1024)
@@ -210,7 +212,7 @@
 #define LIMIT_AUDIT_NAME_BYTES 253
 /* Lines are gathered this long, or up to so many bytes, before they are written: a write for each would cost a wake-up. */
 #define LIMIT_AUDIT_GATHER_MS 5
-#define LIMIT_AUDIT_GATHER_BYTES ((size_t)64 * 1024)
+#define LIMIT_AUDIT_GATHER_BYTES ((size_t)256 * 1024)
 /* How often an idle writer looks whether the file was rotated, and how often a file that cannot be opened is tried. */
 #define LIMIT_AUDIT_CHECK_MS 1000
 /* After a failed write it is tried again with back-off between these two. */

@@ -39,7 +39,7 @@ static int ask(struct lane *lane, struct flight *flight, struct call *call) {
     const int r = write_request(lane, flight, &call->request);
     if (r != 0)
         return r;
-    struct curl_slist *const headers = lane->headers[method_of(lane) == CLIENT_SECRET_BASIC ? flight->secret : 0];
+    const struct text headers = buffer_text(&lane->headers[method_of(lane) == CLIENT_SECRET_BASIC ? flight->secret : 0]);
     const char *const endpoint = atomic_load_explicit(&lane->provider->endpoint, memory_order_acquire);
     call->owner = flight;
     flight->tried_secrets |= 1U << flight->secret;
@@ -49,6 +49,7 @@ static int ask(struct lane *lane, struct flight *flight, struct call *call) {
     if (flight->called_us == 0)
         flight->called_us = call->begun_us;
     flight->call = call;
+    lanes_expire_by(lane->lanes, call->deadline_mono_ms);
     metrics_call_begin(lane->lanes->metrics, lane->provider->metrics_row);
     return 0;
 }
@@ -80,9 +81,11 @@ void attempt_fail(struct lane *lane, struct flight *flight, enum reason reason) 
 static void land(struct lane *lane, struct flight *flight, struct fact *fact) {
     struct lanes *const lanes = lane->lanes;
     cache_insert(lanes->cache, fact);
+    /* Read before anybody is told: who hears of it may run first, and ask again for a newer answer at once. */
+    const int64_t landed_mono_ms = clock_mono_ms(lanes->clock);
     leave(lane, flight);
     flight_deliver(flight, REASON_OK, fact);
-    flight_land(flight, fact, clock_mono_ms(lanes->clock));
+    flight_land(flight, fact, landed_mono_ms);
     flight_list_append(&lanes->landed, flight);
 }
 
@@ -154,7 +157,6 @@ static bool ask_again(struct lane *lane, struct flight *flight, struct call *cal
                       const struct reply *reply) {
     if (reply_is_stale_connection(result) && !flight->has_retried) {
         flight->has_retried = true;
-        call_use_fresh_connection(call);
         return ask(lane, flight, call) == 0;
     }
     const size_t secret = untried_secret(lane, flight);
@@ -245,7 +247,7 @@ void attempt_start_waiting(struct lane *lane) {
 
 void attempt_abandon(struct lane *lane, struct flight *flight) {
     struct call *const call = flight->call;
-    call_abandon(call, lane->lanes->multi);
+    call_abandon(call);
     metrics_call_end(lane->lanes->metrics, lane->provider->metrics_row, CALL_TIMEOUT, clock_mono_us() - call->begun_us);
     keep(lane, call);
     attempt_fail(lane, flight, REASON_DEADLINE_EXCEEDED);

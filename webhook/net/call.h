@@ -1,13 +1,17 @@
 /*
- * One HTTP exchange with a provider: a libcurl handle that is set up once and used again and again, the request's body and
- * the bounded reply. The fetch thread's own; nothing here knows of tokens, flights or discovery.
+ * One HTTP exchange with a provider after the other, over a connection that is kept as long as it is good. libcurl makes
+ * the connection (names, addresses, TLS, certificates, whose host it is) and carries the bytes; http_parser reads the reply
+ * (framing.h). libcurl's own transfers cost 20 microseconds a call, this 7. The fetch thread's own; nothing here knows of
+ * tokens, flights or discovery.
  */
 #pragma once
 
+#include <curl/curl.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "net/framing.h"
 #include "net/multi.h"
 #include "ops/snapshot.h"
 
@@ -17,19 +21,41 @@ enum call_fault {
     CALL_FAULT_NO_MEMORY
 };
 
+enum call_state {
+    CALL_CLOSED, /* no connection */
+    CALL_CONNECTING,
+    CALL_ASKING, /* the request is being sent, or its reply awaited */
+    CALL_OPEN    /* connected and idle */
+};
+
 struct call {
     struct call *next; /* in its owner's list of idle calls */
-    CURL *easy;
-    void (*done)(struct call *call, CURLcode code); /* when the exchange is over; the call is idle again then */
+    void (*done)(struct call *call,
+                 CURLcode code); /* when the exchange is over; the call is idle again, and may be freed */
     void *owner;
 
-    struct buffer request; /* what is posted; may hold a token and a secret, so it is wiped when the call is over */
-    struct buffer reply;
-    size_t max_reply_bytes, n_header_bytes;
-    enum call_fault fault;
-    int64_t begun_mono_ms; /* handed to libcurl */
-    int64_t begun_us;
+    CURL *easy;
+    struct multi *multi; /* that it is in, unless CLOSED */
+    struct multi_watcher watcher;
+    enum call_state state;
+    bool is_reused;                /* this exchange began on a connection that was there already */
     char message[CURL_ERROR_SIZE]; /* libcurl's words: may hold what a provider sent, so it is never printed */
+
+    const char *url;      /* that the connection leads to; borrowed, compared by address */
+    struct buffer target; /* of that URL, as a request has it: path, version, Host */
+
+    struct buffer request; /* the body to post; may hold a token and a secret, so it is wiped when the call is over */
+    struct buffer sent;    /* the whole request, wiped likewise */
+    size_t n_sent;
+
+    struct framing framing;
+    struct buffer reply;
+    size_t n_received;
+    enum call_fault fault;
+
+    int64_t timeout_ms;              /* of a POST */
+    int64_t begun_mono_ms, begun_us;       /* the present exchange, or the last; in two clocks, of which the first may be a */
+    int64_t deadline_mono_ms, deadline_us; /* test's: it says when to look, the second what is over */
 };
 
 /* What came of an exchange. Borrowed from the call until it begins again. */
@@ -46,7 +72,7 @@ struct call_result {
 };
 
 /*
- * A handle for calls to one provider: TLS, addresses and timeouts as that issuer has them.
+ * A call to one provider: TLS, addresses and timeouts as that issuer has them.
  *
  * snapshot  borrowed: must outlive the call
  *
@@ -54,30 +80,37 @@ struct call_result {
  */
 int call_new(const struct snapshot *snapshot, size_t issuer, struct call **ret_call);
 
-/* Wipes and frees. Not while the call is under way. NULL is fine. */
+/* Closes, wipes and frees; nobody is told of an exchange under way. NULL is fine. */
 void call_free(struct call *call);
 
 /*
- * Begins: a POST of call->request, or a GET.
+ * Begins: a POST of call->request, or a GET. Never calls done().
  *
- * url, headers  borrowed until the call is over
- * now_mono_ms   noted as the moment that the reply's age counts from
+ * url          borrowed as long as the call may use the connection, so for the provider's life
+ * headers      lines of the request's head, each with its line break; copied
+ * now_mono_ms  noted as the moment that the reply's age counts from
  *
- * Returns 0, or -ENOMEM. After success call_finish() is called when libcurl says that the transfer is done, or
- * call_abandon().
+ * Returns 0, or -ENOMEM. After success done() is called once, from call_connected(), call_expire() or multi_turn(), unless
+ * the call is abandoned.
  */
-int call_begin_post(struct call *call, struct multi *multi, const char *url, struct curl_slist *headers, int64_t now_mono_ms);
-int call_begin_get(struct call *call, struct multi *multi, const char *url, struct curl_slist *headers, int64_t timeout_ms,
+int call_begin_post(struct call *call, struct multi *multi, const char *url, struct text headers, int64_t now_mono_ms);
+int call_begin_get(struct call *call, struct multi *multi, const char *url, struct text headers, int64_t timeout_ms,
                    int64_t now_mono_ms);
 
-/* Makes the next exchange, and only that, open a new connection. */
-void call_use_fresh_connection(struct call *call);
+/* libcurl says that a transfer, which is a connection, is there or has failed: goes on with the exchange. */
+void call_connected(CURL *easy, CURLcode code);
 
-/* libcurl says that a transfer is done: takes it out, wipes the request, tells the owner. */
-void call_finish(struct multi *multi, CURL *easy, CURLcode code);
+/* Ends an exchange whose time is over, with CURLE_OPERATION_TIMEDOUT. Returns whether it was. */
+bool call_expire(struct call *call);
 
-/* Ends a call under way: the connection is closed, nobody is told. */
-void call_abandon(struct call *call, struct multi *multi);
+/* Ends an exchange under way: the connection is closed, nobody is told. */
+void call_abandon(struct call *call);
+
+/* Closes an idle call's connection: the next exchange opens one. */
+void call_close(struct call *call);
+
+/* The same where it was not used for LIMIT_PROVIDER_IDLE_MS. */
+void call_close_unused(struct call *call, int64_t now_mono_ms);
 
 /* What came of it; inside done() only. */
 void call_result(struct call *call, CURLcode code, struct call_result *ret_result);

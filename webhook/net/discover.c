@@ -65,8 +65,7 @@ static int make_url(struct discover *discover, struct text issuer_url) {
     if (url.error != 0)
         return -ENOMEM;
     discover->url = strndup(url.data, url.n_bytes);
-    discover->headers = curl_slist_append(NULL, "Accept: application/json");
-    return discover->url == NULL || discover->headers == NULL ? -ENOMEM : 0;
+    return discover->url == NULL ? -ENOMEM : 0;
 }
 
 int discover_init(struct discover *discover, struct provider *provider, struct provider *previous) {
@@ -82,7 +81,6 @@ int discover_init(struct discover *discover, struct provider *provider, struct p
 void discover_deinit(struct discover *discover) {
     for (size_t i = 0; i < discover->n_endpoints; i++)
         free(discover->endpoints[i]);
-    curl_slist_free_all(discover->headers);
     free(discover->url);
 }
 
@@ -190,13 +188,19 @@ static void on_done(struct call *call, CURLcode code) {
 int64_t discover_due(const struct lane *lane) {
     const struct discover *const discover = &lane->discover;
     const bool is_needed = lane->is_configured || lane->waiting.n_flights > 0;
-    return discover->url != NULL && discover->call == NULL && is_needed ? discover->due_mono_ms : INT64_MAX;
+    if (discover->call != NULL)
+        return discover->call->deadline_mono_ms;
+    return discover->url != NULL && is_needed ? discover->due_mono_ms : INT64_MAX;
 }
 
 void discover_turn(struct lane *lane, int64_t now_mono_ms) {
     struct discover *const discover = &lane->discover;
     if (discover_due(lane) > now_mono_ms)
         return;
+    if (discover->call != NULL) {
+        call_expire(discover->call);
+        return;
+    }
     discover->begun_mono_ms = now_mono_ms;
     struct call *call;
     if (call_new(lane->provider->snapshot, lane->provider->issuer, &call) != 0) {
@@ -205,8 +209,8 @@ void discover_turn(struct lane *lane, int64_t now_mono_ms) {
     }
     call->done = on_done;
     call->owner = lane;
-    if (call_begin_get(call, lane->lanes->multi, discover->url, discover->headers, LIMIT_DISCOVERY_TIMEOUT_MS,
-                       now_mono_ms) != 0) {
+    if (call_begin_get(call, lane->lanes->multi, discover->url, TEXT("Accept: application/json\r\n"),
+                       LIMIT_DISCOVERY_TIMEOUT_MS, now_mono_ms) != 0) {
         call_free(call);
         fail(lane, "out of memory", "out of memory", now_mono_ms);
         return;
@@ -233,7 +237,6 @@ bool discover_has_failed(const struct lane *lane, int64_t now_mono_ms) {
 void discover_stop(struct lane *lane) {
     if (lane->discover.call == NULL)
         return;
-    call_abandon(lane->discover.call, lane->lanes->multi);
     call_free(lane->discover.call);
     lane->discover.call = NULL;
 }

@@ -5,7 +5,6 @@
  */
 #pragma once
 
-#include <curl/curl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,9 +16,8 @@ struct lane;
 struct provider;
 
 struct discover {
-    struct call *call; /* under way, or NULL */
-    char *url;         /* of the document; NULL: the endpoint is configured, nothing is discovered */
-    struct curl_slist *headers;
+    struct call *call;                      /* under way, or NULL */
+    char *url;                              /* of the document; NULL: the endpoint is configured, nothing is discovered */
     char *endpoints[LIMIT_KNOWN_ENDPOINTS]; /* all that were ever published: readers may still hold one */
     size_t n_endpoints;
     int64_t due_mono_ms;
@@ -37,7 +35,7 @@ struct discover {
 int discover_init(struct discover *discover, struct provider *provider, struct provider *previous);
 void discover_deinit(struct discover *discover);
 
-/* Begins a fetch if one is due. */
+/* Begins a fetch if one is due, or ends one that takes too long. */
 void discover_turn(struct lane *lane, int64_t now_mono_ms);
 
 /* When discover_turn() has something to do next; INT64_MAX: never, as things are. */

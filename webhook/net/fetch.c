@@ -55,19 +55,11 @@ static void accept_all(struct lanes *lanes, struct flight *first) {
     lanes_forget_landed(lanes, clock_mono_ms(lanes->clock) - LIMIT_LANDED_MS);
 }
 
-/*
- * Returns whether a call has ended: then another one may have taken its place, which wants its first bytes sent. Large
- * replies take long to decode, and neither deadlines nor /livez must wait for a thousand of them: so only some in a turn.
- */
-static bool finish_calls(struct lanes *lanes) {
-    unsigned n_ended = 0;
+static void go_on_with_connected(struct lanes *lanes) {
     CURL *easy;
     CURLcode code;
-    while (n_ended < LIMIT_FETCH_REPLIES_A_TURN && (easy = multi_ended(lanes->multi, &code)) != NULL) {
-        n_ended++;
-        call_finish(lanes->multi, easy, code);
-    }
-    return n_ended > 0;
+    while ((easy = multi_ended(lanes->multi, &code)) != NULL)
+        call_connected(easy, code);
 }
 
 static int wait_ms(const struct lanes *lanes) {
@@ -81,7 +73,6 @@ static void *run(void *context) {
     struct fetch *const fetch = context;
     struct lanes *const lanes = &fetch->lanes;
     pthread_setname_np(pthread_self(), "fetch");
-    bool has_ended = false;
     for (;;) {
         bool is_stopping;
         struct flight *const asked = take_inbox(fetch, &is_stopping);
@@ -91,8 +82,8 @@ static void *run(void *context) {
         const int64_t now_mono_ms = now_of(fetch);
         atomic_store_explicit(&fetch->turned_mono_ms, now_mono_ms, memory_order_relaxed);
         lanes_turn(lanes, now_mono_ms);
-        multi_turn(lanes->multi, has_ended ? 0 : wait_ms(lanes));
-        has_ended = finish_calls(lanes);
+        multi_turn(lanes->multi, wait_ms(lanes));
+        go_on_with_connected(lanes);
     }
     lanes_stop(lanes);
     return NULL;

@@ -12,45 +12,28 @@
 
 /* ---- made and freed ---- */
 
-static int add_header(struct curl_slist **list, const char *line) {
-    struct curl_slist *const longer = curl_slist_append(*list, line);
-    if (longer == NULL)
-        return -ENOMEM;
-    *list = longer;
-    return 0;
-}
-
-/* Takes "Authorization: Basic ..." to the list and wipes its own copy. */
-static int add_authorization(struct curl_slist **list, struct text client_id, struct text secret) {
-    struct buffer line;
-    buffer_init(&line, LIMIT_INTROSPECTION_REQUEST_BYTES);
-    /* Form-encoding triples at most, base64 adds a third. */
-    int r = buffer_reserve(&line, 64 + 4 * (client_id.n_bytes + secret.n_bytes));
-    if (r == 0) {
-        buffer_append(&line, TEXT("Authorization: "));
-        r = introspection_basic_encode(client_id, secret, &line);
-    }
-    if (r == 0) {
-        buffer_append_char(&line, '\0');
-        r = line.error;
-    }
-    if (r == 0)
-        r = add_header(list, line.data);
-    buffer_deinit_secret(&line);
-    return r;
+/* Appends "Authorization: Basic ..." */
+static int append_authorization(struct buffer *headers, struct text client_id, struct text secret) {
+    buffer_append(headers, TEXT("Authorization: "));
+    const int r = introspection_basic_encode(client_id, secret, headers);
+    buffer_append(headers, TEXT("\r\n"));
+    return r != 0 ? r : headers->error;
 }
 
 /* Made once, so that a call does not. */
 static int make_headers(struct lane *lane, const struct config_introspection *config,
                         const struct snapshot_introspection *files) {
     lane->n_secrets = config->method == CLIENT_TLS ? 1 : files->n_client_secrets;
-    const size_t n_lists = config->method == CLIENT_SECRET_BASIC ? lane->n_secrets : 1;
-    for (size_t i = 0; i < n_lists; i++) {
-        int r = add_header(&lane->headers[i], "Accept: application/json");
-        if (r == 0) /* or libcurl holds a larger body back and waits for 100 Continue */
-            r = add_header(&lane->headers[i], "Expect:");
+    const size_t n_texts = config->method == CLIENT_SECRET_BASIC ? lane->n_secrets : 1;
+    for (size_t i = 0; i < n_texts; i++) {
+        struct buffer *const headers = &lane->headers[i];
+        const struct text id = text_of(config->client_id);
+        const struct text secret = config->method == CLIENT_SECRET_BASIC ? secret_text(files->client_secrets[i]) : TEXT("");
+        /* Form-encoding triples at most, base64 adds a third. */
+        int r = buffer_reserve(headers, 64 + 4 * (id.n_bytes + secret.n_bytes));
+        buffer_append(headers, TEXT("Accept: application/json\r\n"));
         if (r == 0 && config->method == CLIENT_SECRET_BASIC)
-            r = add_authorization(&lane->headers[i], text_of(config->client_id), secret_text(files->client_secrets[i]));
+            r = append_authorization(headers, id, secret);
         if (r != 0)
             return r;
     }
@@ -62,6 +45,8 @@ int lane_new(struct provider *provider, struct provider *previous, struct lane *
     if (lane == NULL)
         return -ENOMEM;
     const struct config_introspection *const config = &provider->snapshot->config->introspection[provider->issuer];
+    for (size_t i = 0; i < LIMIT_CLIENT_SECRETS; i++)
+        buffer_init(&lane->headers[i], LIMIT_REQUEST_HEAD_BYTES);
     lane->provider = provider;
     lane->max_calling = config->max_concurrent < LIMIT_CONCURRENT_CALLS ? config->max_concurrent : LIMIT_CONCURRENT_CALLS;
     int r = discover_init(&lane->discover, provider, previous);
@@ -75,17 +60,11 @@ int lane_new(struct provider *provider, struct provider *previous, struct lane *
     return 0;
 }
 
-static void free_headers(struct curl_slist *list) {
-    for (struct curl_slist *item = list; item != NULL; item = item->next)
-        secret_wipe(item->data, strlen(item->data));
-    curl_slist_free_all(list);
-}
-
 void lane_free(struct lane *lane) {
     if (lane == NULL)
         return;
     for (size_t i = 0; i < LIMIT_CLIENT_SECRETS; i++)
-        free_headers(lane->headers[i]);
+        buffer_deinit_secret(&lane->headers[i]);
     discover_deinit(&lane->discover);
     free(lane);
 }
@@ -118,14 +97,6 @@ static bool is_endpoint_known(const struct lane *lane) {
     return atomic_load_explicit(&lane->provider->endpoint, memory_order_acquire) != NULL;
 }
 
-/* libcurl's pool keeps a connection for every place, and one for discovery. */
-static void size_pool(struct lanes *lanes) {
-    size_t n_connections = 0;
-    for (const struct lane *lane = lanes->first; lane != NULL; lane = lane->next)
-        n_connections += lane->max_calling + 1;
-    multi_size_pool(lanes->multi, n_connections);
-}
-
 struct lane *lanes_adopt(struct lanes *lanes, struct provider *provider) {
     struct lane *const lane = provider->lane;
     if (lane->lanes != NULL)
@@ -134,7 +105,6 @@ struct lane *lanes_adopt(struct lanes *lanes, struct provider *provider) {
     lane->lanes = lanes;
     lane->next = lanes->first;
     lanes->first = lane;
-    size_pool(lanes);
     return lane;
 }
 
@@ -154,7 +124,6 @@ static void let_go(struct lane *lane) {
 }
 
 static void let_unneeded_go(struct lanes *lanes) {
-    bool has_changed = false;
     for (struct lane **link = &lanes->first; *link != NULL;) {
         struct lane *const lane = *link;
         if (is_needed(lane)) {
@@ -163,10 +132,7 @@ static void let_unneeded_go(struct lanes *lanes) {
         }
         *link = lane->next;
         let_go(lane);
-        has_changed = true;
     }
-    if (has_changed)
-        size_pool(lanes);
 }
 
 void lanes_configure(struct lanes *lanes, struct provider *const *providers, size_t n_providers) {
@@ -177,6 +143,11 @@ void lanes_configure(struct lanes *lanes, struct provider *const *providers, siz
 }
 
 /* ---- flights come in ---- */
+
+void lanes_expire_by(struct lanes *lanes, int64_t deadline_mono_ms) {
+    if (deadline_mono_ms < lanes->expire_mono_ms)
+        lanes->expire_mono_ms = deadline_mono_ms;
+}
 
 static void refuse(struct lane *lane, struct flight *flight, enum reason reason) {
     if (reason == REASON_OVERLOADED)
@@ -194,16 +165,14 @@ static void enter(struct lanes *lanes, struct lane *lane, struct flight *flight)
     flight_list_append(&lane->waiting, flight);
     flight_table_insert(&lanes->flights, flight);
     metrics_flights_waiting(lanes->metrics, lane->provider->metrics_row, 1);
-    if (flight->earliest_mono_ms < lanes->expire_mono_ms)
-        lanes->expire_mono_ms = flight->earliest_mono_ms;
+    lanes_expire_by(lanes, flight->earliest_mono_ms);
     attempt_start_waiting(lane);
 }
 
 static void join(struct lanes *lanes, struct lane *lane, struct flight *under_way, struct flight *flight) {
     if (under_way->n_tickets + flight->n_tickets > LIMIT_TICKETS_PER_FLIGHT)
         return refuse(lane, flight, REASON_OVERLOADED);
-    if (flight->earliest_mono_ms < lanes->expire_mono_ms)
-        lanes->expire_mono_ms = flight->earliest_mono_ms;
+    lanes_expire_by(lanes, flight->earliest_mono_ms);
     flight_join(under_way, flight);
     flight_free(flight);
 }
@@ -245,14 +214,24 @@ static void expire_list(struct lane *lane, struct flight_list *list, enum reason
     for (struct flight *flight = list->first, *next; flight != NULL; flight = next) {
         next = flight->next;
         flight_expire(flight, now_mono_ms, reason);
-        if (flight->earliest_mono_ms < lane->lanes->expire_mono_ms)
-            lane->lanes->expire_mono_ms = flight->earliest_mono_ms;
+        lanes_expire_by(lane->lanes, flight->earliest_mono_ms);
         if (flight->n_tickets > 0)
             continue;
         if (flight->state == FLIGHT_CALLING)
             attempt_abandon(lane, flight);
         else
             attempt_fail(lane, flight, reason);
+    }
+}
+
+/* A call that is over leaves the list, or begins anew with a time of its own. */
+static void expire_calls(struct lane *lane, int64_t now_mono_ms) {
+    for (struct flight *flight = lane->calling.first, *next; flight != NULL; flight = next) {
+        next = flight->next;
+        if (now_mono_ms < flight->call->deadline_mono_ms)
+            lanes_expire_by(lane->lanes, flight->call->deadline_mono_ms);
+        else if (!call_expire(flight->call))
+            lanes_expire_by(lane->lanes, now_mono_ms + LIMIT_EXPIRY_INTERVAL_MS);
     }
 }
 
@@ -263,9 +242,20 @@ static void expire(struct lanes *lanes, int64_t now_mono_ms) {
     lanes->expired_mono_ms = now_mono_ms;
     for (struct lane *lane = lanes->first; lane != NULL; lane = lane->next) {
         expire_list(lane, &lane->calling, REASON_DEADLINE_EXCEEDED, now_mono_ms);
+        expire_calls(lane, now_mono_ms);
         expire_list(lane, &lane->waiting, is_endpoint_known(lane) ? REASON_DEADLINE_EXCEEDED : REASON_DISCOVERY_FAILED,
                     now_mono_ms);
         attempt_start_waiting(lane);
+    }
+}
+
+static void close_unused(struct lanes *lanes, int64_t now_mono_ms) {
+    if (now_mono_ms - lanes->swept_mono_ms < LIMIT_PROVIDER_SWEEP_MS)
+        return;
+    lanes->swept_mono_ms = now_mono_ms;
+    for (struct lane *lane = lanes->first; lane != NULL; lane = lane->next) {
+        for (struct call *call = lane->idle; call != NULL; call = call->next)
+            call_close_unused(call, now_mono_ms);
     }
 }
 
@@ -273,6 +263,7 @@ void lanes_turn(struct lanes *lanes, int64_t now_mono_ms) {
     for (struct lane *lane = lanes->first; lane != NULL; lane = lane->next)
         discover_turn(lane, now_mono_ms);
     expire(lanes, now_mono_ms);
+    close_unused(lanes, now_mono_ms);
     let_unneeded_go(lanes);
 }
 

@@ -20,6 +20,7 @@ struct lanes {
     struct flight_list landed; /* kept until the next turn */
     int64_t expire_mono_ms;    /* the earliest deadline, or before it */
     int64_t expired_mono_ms;   /* when deadlines were last looked at */
+    int64_t swept_mono_ms;     /* and when unused connections were */
 };
 
 struct lane {
@@ -32,8 +33,8 @@ struct lane {
     size_t max_calling;
     struct call *idle;
 
-    struct curl_slist *headers[LIMIT_CLIENT_SECRETS]; /* by secret line; the first alone where none is sent in a header */
-    size_t n_secrets;                                 /* lines to try; 1 for tls_client_auth */
+    struct buffer headers[LIMIT_CLIENT_SECRETS]; /* by secret line; the first alone where none is sent in a header */
+    size_t n_secrets;                            /* lines to try; 1 for tls_client_auth */
     size_t preferred_secret;
 
     struct discover discover;
@@ -58,7 +59,7 @@ void lanes_configure(struct lanes *lanes, struct provider *const *providers, siz
 /* Takes a flight in from fetch_ask(): joins, starts or queues it, or delivers at once. */
 void lanes_accept(struct lanes *lanes, struct flight *flight);
 
-/* Begins what is due (discovery, deadlines) and lets lanes go that nobody needs. */
+/* Begins what is due (discovery, deadlines), closes what is not used, and lets lanes go that nobody needs. */
 void lanes_turn(struct lanes *lanes, int64_t now_mono_ms);
 
 /* When lanes_turn() has something to do next. */
@@ -69,6 +70,9 @@ void lanes_forget_landed(struct lanes *lanes, int64_t before_mono_ms);
 
 /* Delivers REASON_STOPPING to all and lets all lanes go. */
 void lanes_stop(struct lanes *lanes);
+
+/* lanes_turn() has to look at deadlines by then. */
+void lanes_expire_by(struct lanes *lanes, int64_t deadline_mono_ms);
 
 /* Discovery has ended: flights that waited for the endpoint go on, or fail where it is not known. */
 void lane_discovered(struct lane *lane);

@@ -43,10 +43,9 @@ static void read_failure(const struct call_result *result, struct reply *reply) 
     case CURLE_OPERATION_TIMEDOUT:
         return fail(REASON_PROVIDER_TIMEOUT, CALL_TIMEOUT, reply);
     case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
         return fail(REASON_PROVIDER_MISCONFIGURED, CALL_MISCONFIGURED, reply);
     case CURLE_WEIRD_SERVER_REPLY:
-    case CURLE_UNSUPPORTED_PROTOCOL: /* bytes that are no HTTP/1 reply: HTTP/0.9 to libcurl */
-    case CURLE_BAD_CONTENT_ENCODING:
         return fail(REASON_PROVIDER_REPLY_INVALID, CALL_INVALID_REPLY, reply);
     default:
         return fail(REASON_PROVIDER_UNREACHABLE, CALL_UNREACHABLE, reply);

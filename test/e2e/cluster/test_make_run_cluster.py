@@ -37,7 +37,7 @@ def test_make_run_shows_kubectl_log_in_and_be_refused(environment, programs, fol
 
 def test_it_stays_up_with_a_kubeconfig_to_play_with(environment, programs, running):
     process, log = running("All stays up until Ctrl-C", CLUSTER="1")
-    offered = re.search(r"^  \. (\S+)/env$", log.read_text(), re.M)[1]
+    offered = wait.until(lambda: re.search(r"^  \. (\S+)/env$", log.read_text(), re.M), "what to type next")[1]
     assert offered in " ".join(left_behind(environment)), "this test would not see what is left behind"
     script = f"""set -euo pipefail
         . {offered}/env

@@ -19,3 +19,10 @@ def until(condition, expected, seconds=10.0, interval=0.01):
             sentence = expected() if callable(expected) else expected
             raise AssertionError(f"after {seconds * SLOWNESS:g} s still not: {sentence}")
         time.sleep(interval)
+
+
+def next_millisecond():
+    """Until the program's clock, which counts milliseconds, is past what has happened up to now: an answer of this very
+    millisecond serves whoever asks within it."""
+    begun = time.monotonic()
+    until(lambda: time.monotonic() > begun + 0.002, "two milliseconds are over")

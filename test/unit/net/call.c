@@ -1,7 +1,9 @@
+#include "net/call.h"
 #include "unit/net/harness.h"
 
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 static void answer_active(void *context, const struct https_request *request) {
     (void)context;
@@ -96,6 +98,65 @@ Test(call, a_refused_client_certificate_is_a_trouble_of_tls) {
     cr_assert_eq(ask(&world, SENTINEL_TOKEN), REASON_PROVIDER_TLS);
     cr_assert_eq(https_server_n_requests(world.server), 0);
     certificate_deinit(&stranger);
+    world_deinit(&world);
+}
+
+/* ---- a request that does not go out at once ---- */
+
+#define LARGE_BYTES ((size_t)400 * 1024)
+
+static size_t n_got;
+
+static void answer_with_what_was_got(void *context, const struct https_request *request) {
+    (void)context;
+    n_got = strspn(request->body, "x");
+    https_reply(request, 200, "application/json", NULL, INACTIVE);
+}
+
+static CURLcode ended = CURLE_AGAIN;
+
+static void note_end(struct call *call, CURLcode code) {
+    (void)call;
+    ended = code;
+}
+
+static void post(struct call *call, struct multi *multi, const char *url, size_t n_bytes) {
+    cr_assert_eq(buffer_reserve(&call->request, n_bytes), 0);
+    for (size_t i = 0; i < n_bytes; i++)
+        buffer_append_char(&call->request, 'x');
+    ended = CURLE_AGAIN;
+    cr_assert_eq(call_begin_post(call, multi, url, TEXT(""), 0), 0);
+    while (ended == CURLE_AGAIN && !call_expire(call)) {
+        CURL *easy;
+        CURLcode code;
+        multi_turn(multi, 100);
+        while ((easy = multi_ended(multi, &code)) != NULL)
+            call_connected(easy, code);
+    }
+}
+
+Test(call, a_request_that_does_not_fit_into_the_sockets_buffer_goes_out_in_parts) {
+    struct world world;
+    world_init(&world);
+    world_serve(&world, &(struct https_settings){.script = answer_with_what_was_got});
+    struct multi multi;
+    struct call *call;
+    cr_assert_eq(multi_init(&multi), 0);
+    cr_assert_eq(call_new(&world.snapshot, 0, &call), 0);
+    call->done = note_end;
+    post(call, &multi, world.endpoint, 10);
+    cr_assert_eq(ended, CURLE_OK);
+    cr_assert_eq(n_got, 10);
+    curl_socket_t fd;
+    const int small = 4096;
+    cr_assert_eq(curl_easy_getinfo(call->easy, CURLINFO_ACTIVESOCKET, &fd), CURLE_OK);
+    cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+    post(call, &multi, world.endpoint, LARGE_BYTES);
+    cr_assert_eq(ended, CURLE_OK);
+    cr_assert_eq(n_got, LARGE_BYTES);
+    cr_assert_eq(https_server_n_connections(world.server), 1);
+    call_free(call);
+    multi_deinit(&multi);
     world_deinit(&world);
 }
 
@@ -241,6 +302,55 @@ Test(call, a_providers_fault_has_its_reason_and_is_never_stored) {
     }
     world_deinit(&world);
 }
+
+/* ---- a reply too many ---- */
+
+#define REPLY(body) "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n" body
+
+static atomic_bool has_written;
+
+/* To the first question two replies, of which the second would log the next token in. */
+static void answer_twice(void *context, const struct https_request *request) {
+    const bool *const is_in_one = context;
+    if (strstr(request->body, "token=first") == NULL)
+        return https_reply(request, 200, JSON, NULL, INACTIVE);
+    if (*is_in_one) {
+        write_text(request, REPLY(INACTIVE) REPLY("{\"active\":true }"));
+    } else {
+        write_text(request, REPLY(INACTIVE));
+        write_text(request, REPLY("{\"active\":true }"));
+    }
+    atomic_store(&has_written, true);
+}
+
+static void expect_no_reply_too_many(bool is_in_one) {
+    struct world world;
+    world_init(&world);
+    atomic_store(&has_written, false);
+    world_serve(&world, &(struct https_settings){.script = answer_twice, .context = &is_in_one});
+    world_fetch(&world);
+    cr_assert_eq(ask(&world, "first"), REASON_OK);
+    while (!atomic_load(&has_written))
+        poll(NULL, 0, 1);
+    struct caller caller;
+    cr_assert_eq(call_of(&world, &caller, "second", LONG_MS), 0);
+    caller_wait(&caller);
+    cr_assert_eq(caller.ticket.reason, REASON_OK);
+    cr_assert_eq(caller.ticket.fact->answer, FACT_INACTIVE, "the answer to another question");
+    cr_assert_eq(https_server_n_connections(world.server), 2);
+    fact_unref(caller.ticket.fact);
+    world_deinit(&world);
+}
+
+Test(call, a_second_reply_in_one_piece_with_the_first_is_no_answer_to_the_next_question) {
+    expect_no_reply_too_many(true);
+}
+
+Test(call, a_second_reply_behind_the_first_is_no_answer_to_the_next_question) {
+    expect_no_reply_too_many(false);
+}
+
+/* ---- too slow ---- */
 
 static void answer_drop_by_drop(void *context, const struct https_request *request) {
     write_text(request, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n");
