@@ -65,12 +65,6 @@ def test_a_mechanism_of_a_later_release_is_refused_by_its_name(folder, provider,
     assert field.replace("[]", "[0]") in said and "not available in this release" in said, said
 
 
-@pytest.mark.parametrize("field", ["admission"])
-def test_a_section_of_a_later_release_is_refused_by_its_name(folder, provider, field):
-    said = refused(write(folder, provider, changes={field: {}}))
-    assert re.search(rf"config.yaml:\d+:\d+: {field}: ", said), said
-
-
 FILES = {
     "tls/tls.crt": "listeners.authentication.tls.certFile",
     "tls/tls.key": "listeners.authentication.tls.keyFile",

@@ -74,6 +74,8 @@ enum verdict { VERDICT_ALLOW, VERDICT_DENY, VERDICT_UNAVAILABLE };
     X(HANDLE_TOO_OLD, "handle_too_old", DENY, "The handle is older than maxAge.")                                          \
     X(HANDLE_FROM_FUTURE, "handle_from_future", DENY,                                                                      \
       "The handle was issued in the future: compare the clocks of the replicas.")                                          \
+    /* a change */                                                                                                         \
+    X(ADMISSION_RULE, "admission_rule", DENY, "A rule for changes does not hold.")                                         \
     /* nobody could say */                                                                                                 \
     X(CLAIM_TYPE_INVALID, "claim_type_invalid", UNAVAILABLE, "A mapped claim has a type that cannot be mapped.")           \
     X(PROVIDER_UNREACHABLE, "provider_unreachable", UNAVAILABLE, "The provider cannot be reached.")                        \

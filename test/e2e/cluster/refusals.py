@@ -42,7 +42,8 @@ def by_kubectl(*command):
             done = cluster.kubectl.run(*words, token=token)
             if done.returncode == 0:
                 return True
-            assert "is forbidden" in done.stderr and SENTENCE in done.stderr, done.stderr
+            is_told = "is forbidden" in done.stderr or "denied the request" in done.stderr
+            assert is_told and SENTENCE in done.stderr, done.stderr
             return False
 
         return ask
