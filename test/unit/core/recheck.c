@@ -404,6 +404,16 @@ Test(recheck, a_fact_of_another_endpoint_is_unknown) {
     expect(&alice, REASON_FACT_UNKNOWN, CACHE_OUTCOME_MISS);
 }
 
+/* Within a configuration an endpoint moves by discovery only: it is the same issuer's. */
+Test(recheck, a_fact_that_this_configuration_has_judged_is_known_wherever_its_endpoint_is_now) {
+    learn(ACTIVE);
+    expect(&alice, REASON_OK, CACHE_OUTCOME_HIT);
+    endpoint = "https://localhost:9443/elsewhere";
+    expect(&alice, REASON_OK, CACHE_OUTCOME_HIT);
+    policy.generation++;
+    expect(&alice, REASON_PASSED_WITHOUT_FACT, CACHE_OUTCOME_MISS);
+}
+
 Test(recheck, a_fact_of_another_issuer_is_unknown) {
     learn(ACTIVE);
     policy.handle.refuse_unknown_fact = true;
