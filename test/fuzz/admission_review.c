@@ -4,27 +4,14 @@
  * same subjects; what it takes as JSON and we do as well, we refuse for the same fault as the plain rules below. An answer
  * to it is JSON, under the same uid.
  */
+#include "fuzz/check.h"
 #include "wire/admission_review.h"
 
 #include <jansson.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/limits.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
-
-/* Says what differs and ends the process, so that the fuzzer keeps the input. */
-#define CHECK(condition)                                                                                                   \
-    do {                                                                                                                   \
-        if (!(condition)) {                                                                                                \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);                                 \
-            abort();                                                                                                       \
-        }                                                                                                                  \
-    } while (0)
 
 static struct scan_room room;
 
