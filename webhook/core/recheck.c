@@ -54,8 +54,9 @@ static int64_t ttl_ms(const struct recheck_with *with, const struct recheck *rec
 }
 
 /* Whether what was judged still holds: what has expired stays so, however old the fact is. */
-static bool holds(const struct recheck_with *with, const struct recheck *recheck, const struct fact *fact) {
-    return is_expired(with, fact) || is_younger(with, fact, ttl_ms(with, recheck, fact));
+static bool holds(const struct recheck_with *with, const struct recheck *recheck) {
+    const struct fact *fact = recheck->decision.fact;
+    return fact != NULL && (is_expired(with, fact) || is_younger(with, fact, ttl_ms(with, recheck, fact)));
 }
 
 /* A "no" is not asked again before its time: only of a "yes" does anybody want to know sooner whether it still holds. */
@@ -69,8 +70,9 @@ static enum recheck_step judge_known(const struct recheck_with *with, const stru
     struct decision *decision = &recheck->decision;
     if (is_recent(with, recheck->standing)) {
         judge(with, recheck->standing, subject, recheck);
-        if (decision->reason == REASON_INTERNAL || holds(with, recheck, recheck->standing)) {
-            decision->cache = recheck->standing->answer == FACT_ACTIVE ? CACHE_OUTCOME_HIT : CACHE_OUTCOME_NEGATIVE;
+        if (decision->reason == REASON_INTERNAL || holds(with, recheck)) {
+            const struct fact *judged = decision->fact == NULL ? recheck->standing : decision->fact;
+            decision->cache = judged->answer == FACT_ACTIVE ? CACHE_OUTCOME_HIT : CACHE_OUTCOME_NEGATIVE;
             return RECHECK_DONE;
         }
     }
@@ -194,7 +196,7 @@ void recheck_unavailable(const struct recheck_with *with, enum reason reason, co
                          struct recheck *recheck) {
     if (recheck->standing != NULL) {
         judge(with, recheck->standing, subject, recheck);
-        if (holds(with, recheck, recheck->standing))
+        if (holds(with, recheck))
             return;
     }
     decide_unavailable(reason, &recheck->decision);

@@ -311,6 +311,30 @@ Test(recheck, unavailable_never_prolongs_what_has_expired) {
     recheck_deinit(&recheck);
 }
 
+/* Another flight of the token, of the configuration before, say, has landed while this one waited in vain. */
+Test(recheck, a_no_that_came_meanwhile_is_not_lost_where_the_own_question_has_no_answer) {
+    learn(ACTIVE);
+    with.now_mono_ms += RECHECK_AFTER_MS;
+    struct recheck recheck;
+    cr_assert_eq(begin_recheck(&alice, &recheck), RECHECK_ASK);
+    fact_unref(answer(&recheck.decision, INACTIVE));
+    go_on(TOLD_NOTHING, &recheck);
+    expect_reason(&recheck, REASON_INACTIVE, "as young as a no must be");
+    recheck_deinit(&recheck);
+}
+
+Test(recheck, a_no_that_came_meanwhile_holds_as_long_as_any_and_never_becomes_a_yes) {
+    learn(ACTIVE);
+    with.now_mono_ms += RECHECK_AFTER_MS;
+    struct recheck recheck;
+    cr_assert_eq(begin_recheck(&alice, &recheck), RECHECK_ASK);
+    fact_unref(answer(&recheck.decision, INACTIVE));
+    with.now_mono_ms += NEGATIVE_TTL_MS; /* what stood before is still within its own ttl */
+    go_on(TOLD_NOTHING, &recheck);
+    expect_reason(&recheck, REASON_PROVIDER_TIMEOUT, "");
+    recheck_deinit(&recheck);
+}
+
 Test(recheck, unavailable_for_any_reason_is_that_reason_after_the_ttl_and_no_verdict_of_another_kind) {
     for (int i = 0; i < N_REASONS; i++) {
         learn(ACTIVE);
