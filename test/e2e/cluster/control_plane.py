@@ -160,8 +160,12 @@ class Client:
 
     def get(self, path, headers=None):
         """A response whose body is read."""
+        return self.request("GET", path, headers=headers)
+
+    def request(self, method, path, body=None, headers=None):
+        """The same for any method."""
         try:
-            self.http.request("GET", path, headers={**self.headers, **(headers or {})})
+            self.http.request(method, path, body, headers={**self.headers, **(headers or {})})
             response = self.http.getresponse()
             response.body = response.read()
             return response

@@ -7,9 +7,10 @@ import pytest
 from cluster import ADMISSIONS, DEVELOPERS, Cluster
 from control_plane import CACHE
 from lib import wait
-from refusals import SLACK_SECONDS, by_kubectl, poll
+from refusals import SLACK_SECONDS, Refusals, by_kubectl, by_request, poll
 
 RECHECK_SECONDS = 1.0
+CHANGES = ["create", "update", "patch", "delete", "exec"]
 IN_DEFAULT = "--namespace=default"
 WRITERS = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "e2e-readers"},
            "rules": [{"apiGroups": ["", "apps", "rbac.authorization.k8s.io"], "resources": ["*"], "verbs": ["*"]}]}
@@ -77,6 +78,22 @@ def test_a_revoked_token_changes_nothing_while_the_login_still_stands(asking, me
     seconds = poll(ask, RECHECK_SECONDS + SLACK_SECONDS * wait.SLOWNESS)
     measured(f"revoked, and the change that kubectl sent after {seconds:.2f} s was refused")
     assert asking.status(token) == 200, "reads are not asked about, and the API server still holds the login"
+
+
+def test_every_kind_of_change_is_refused_in_time(asking, measured):
+    asking.kubectl.as_admin("create", "configmap", "e2e-there", IN_DEFAULT)
+    refusals = Refusals(asking, [by_request(kind) for kind in CHANGES], RECHECK_SECONDS)
+    measured(f"{', '.join(CHANGES)}: {refusals.text()}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [1.0, 5.0])
+def test_the_times_of_the_documentation_with_admission(start_cluster, measured, seconds):
+    cluster = start_cluster(flags={CACHE: None}, issuer={"cache": {"ttl": "30s"}}, handle={"recheckAfter": f"{seconds:g}s"},
+                            authorizes=False, rules=[])
+    cluster.kubectl.apply(WRITERS, DEVELOPERS[1])
+    for kind in ("create", "exec"):
+        measured(Refusals(cluster, by_request(kind), seconds).row(f"{kind} by HTTP, ten times a second"))
 
 
 def test_without_the_webhook_administrators_work_on_and_our_users_change_nothing(start_cluster, measured):
