@@ -18,7 +18,8 @@ static const char usage[] = "kube-introspect lets a Kubernetes API server trust 
                             "\n"
                             "  kube-introspect serve        answer TokenReviews and SubjectAccessReviews until SIGTERM\n"
                             "  kube-introspect check        validate a configuration, its certificates and secrets\n"
-                            "  kube-introspect explain      show which identity, or refusal, comes of a provider's reply\n"
+                            "  kube-introspect explain      show which identity, or refusal, comes of a provider's reply,\n"
+                            "                               and which rules for changes hold\n"
                             "  kube-introspect render-rbac  print the role bindings of the group mapping, as YAML\n"
                             "  kube-introspect version      print the version\n"
                             "\n"
@@ -35,6 +36,8 @@ static const char usage[] = "kube-introspect lets a Kubernetes API server trust 
                             "  --audience A     what the TokenReview asks for (default: nothing)\n"
                             "  --issuer NAME    whose reply it is, where there are several issuers\n"
                             "  --at SECONDS     the unix time to judge exp, nbf and iat by (default: now)\n"
+                            "  --admission FILE walk this AdmissionReview through the rules for changes, with what\n"
+                            "                   --reply says of the token, or with nothing known of it\n"
                             "\n"
                             "render-rbac:\n"
                             "  --diff FILE      compare with a cluster's bindings instead, as kubectl get prints them\n"
@@ -65,6 +68,7 @@ enum {
     OPTION_CONFIG = 256,
     OPTION_ONLINE,
     OPTION_REPLY,
+    OPTION_ADMISSION,
     OPTION_AUDIENCE,
     OPTION_ISSUER,
     OPTION_AT,
@@ -74,11 +78,17 @@ enum {
 };
 
 static const struct option long_options[] = {
-    {"config", required_argument, NULL, OPTION_CONFIG}, {"online", no_argument, NULL, OPTION_ONLINE},
-    {"reply", required_argument, NULL, OPTION_REPLY},   {"audience", required_argument, NULL, OPTION_AUDIENCE},
-    {"issuer", required_argument, NULL, OPTION_ISSUER}, {"at", required_argument, NULL, OPTION_AT},
-    {"diff", required_argument, NULL, OPTION_DIFF},     {"help", no_argument, NULL, OPTION_HELP},
-    {"version", no_argument, NULL, OPTION_VERSION},     {NULL, 0, NULL, 0},
+    {"config", required_argument, NULL, OPTION_CONFIG},
+    {"online", no_argument, NULL, OPTION_ONLINE},
+    {"reply", required_argument, NULL, OPTION_REPLY},
+    {"admission", required_argument, NULL, OPTION_ADMISSION},
+    {"audience", required_argument, NULL, OPTION_AUDIENCE},
+    {"issuer", required_argument, NULL, OPTION_ISSUER},
+    {"at", required_argument, NULL, OPTION_AT},
+    {"diff", required_argument, NULL, OPTION_DIFF},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {NULL, 0, NULL, 0},
 };
 
 static int misuse(const char *what) {
@@ -106,6 +116,9 @@ static bool read_option(int option, struct options *options) {
         return true;
     case OPTION_REPLY:
         options->explain.reply_path = optarg;
+        return true;
+    case OPTION_ADMISSION:
+        options->explain.admission_path = optarg;
         return true;
     case OPTION_AUDIENCE:
         options->explain.audience = optarg;
@@ -140,8 +153,8 @@ static int run(const char *command, const struct options *options) {
     if (strcmp(command, "check") == 0)
         return command_check(options->config, options->online);
     if (strcmp(command, "explain") == 0) {
-        if (options->explain.reply_path == NULL)
-            return misuse("explain needs --reply FILE");
+        if (options->explain.reply_path == NULL && options->explain.admission_path == NULL)
+            return misuse("explain needs --reply FILE or --admission FILE");
         return command_explain(options->config, &options->explain);
     }
     if (strcmp(command, "render-rbac") == 0)

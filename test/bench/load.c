@@ -6,7 +6,7 @@
  *   load --port P --ca F --cert F --key F --path /authenticate --connections N --seconds S [--rate R]
  *        [--tokens N | --fresh] [--token-bytes N] [--warm] [--requests N] [--body FILE --expect TEXT]
  *
- * --body: this body in each request, in place of a TokenReview; a reply with the text is a good one.
+ * --body: this body in each request, in place of a TokenReview, whatever its length; a reply with the text is a good one.
  *
  * --warm: the same tokens in every run, each of them asked about at least once before the others repeat. --requests: ends
  * after so many, whatever the time.
@@ -31,7 +31,7 @@
 
 #define MAX_CONNECTIONS 1024
 #define MAX_SAMPLES (8u << 20)
-#define REQUEST_BYTES 65536
+#define HEAD_BYTES 1024
 #define REPLY_BYTES 65536
 
 struct settings {
@@ -49,7 +49,8 @@ struct connection {
     bool is_busy;
     int64_t due_ns; /* when the request should have been sent */
     size_t n_written, n_request, n_read;
-    char request[REQUEST_BYTES], reply[REPLY_BYTES];
+    char *request; /* its own only where it has a token of its own */
+    char reply[REPLY_BYTES];
 };
 
 static struct settings settings = {.path = "/authenticate", .expect = "\"authenticated\":true", .n_connections = 64, .seconds = 5, .n_tokens = 1000, .token_bytes = 60};
@@ -71,17 +72,30 @@ static void die(const char *what) {
 
 /* ---- requests ---- */
 
-static char request_text[REQUEST_BYTES]; /* with room for the token */
+static char *request_text; /* with room for the token */
 static size_t n_request_text, token_at;
 
-static int read_body(char *body, size_t n_bytes) {
+static char *read_body(void) {
     FILE *file = fopen(settings.body, "r");
-    if (file == NULL)
+    if (file == NULL || fseek(file, 0, SEEK_END) != 0)
         die(settings.body);
-    const size_t n = fread(body, 1, n_bytes - 1, file);
+    const size_t n_bytes = (size_t)ftell(file);
+    char *body = calloc(1, n_bytes + 1);
+    rewind(file);
+    if (body == NULL || fread(body, 1, n_bytes, file) != n_bytes)
+        die(settings.body);
     fclose(file);
-    body[n] = '\0';
-    return (int)n;
+    return body;
+}
+
+static char *token_review(const char *token) {
+    char *body = NULL;
+    if (asprintf(&body,
+                 "{\"kind\":\"TokenReview\",\"apiVersion\":\"authentication.k8s.io/v1\",\"metadata\":{},\"spec\":{"
+                 "\"token\":\"%s\",\"audiences\":[\"https://kubernetes.default.svc\"]},\"status\":{\"user\":{}}}\n",
+                 token) < 0)
+        die("memory");
+    return body;
 }
 
 /* Everything but the token is the same in each request: written once, so that the load generator is not what is measured. */
@@ -89,19 +103,25 @@ static void prepare_request(void) {
     char token[16385];
     memset(token, 'x', settings.token_bytes);
     token[settings.token_bytes] = '\0';
-    char body[REQUEST_BYTES / 2];
-    const int n_body = settings.body != NULL
-                           ? read_body(body, sizeof(body))
-                           : snprintf(body, sizeof(body),
-                                "{\"kind\":\"TokenReview\",\"apiVersion\":\"authentication.k8s.io/v1\",\"metadata\":{},\"spec\":{"
-                                "\"token\":\"%s\",\"audiences\":[\"https://kubernetes.default.svc\"]},\"status\":{\"user\":{}}}\n",
-                                token);
+    char *body = settings.body != NULL ? read_body() : token_review(token);
+    const size_t n_most = HEAD_BYTES + strlen(body);
+    request_text = malloc(n_most);
+    if (request_text == NULL)
+        die("memory");
     n_request_text = (size_t)snprintf(
-        request_text, sizeof(request_text),
-        "POST %s?timeout=30s HTTP/1.1\r\nHost: localhost:%d\r\nUser-Agent: Go-http-client/1.1\r\nContent-Length: %d\r\n"
+        request_text, n_most,
+        "POST %s?timeout=30s HTTP/1.1\r\nHost: localhost:%d\r\nUser-Agent: Go-http-client/1.1\r\nContent-Length: %zu\r\n"
         "Accept: application/json, */*\r\nContent-Type: application/json\r\nAccept-Encoding: gzip\r\n\r\n%s",
-        settings.path, settings.port, n_body, body);
+        settings.path, settings.port, strlen(body), body);
     token_at = settings.body != NULL ? 0 : (size_t)(strstr(request_text, token) - request_text);
+    free(body);
+}
+
+static void give_request(struct connection *connection) {
+    connection->request = settings.body != NULL ? request_text : malloc(n_request_text);
+    if (connection->request == NULL)
+        die("memory");
+    memcpy(connection->request, request_text, settings.body != NULL ? 0 : n_request_text);
 }
 
 /* A token that this run uses: its number n and the run's, in hexadecimal. */
@@ -115,7 +135,6 @@ static void write_token(char *token, uint64_t n) {
 
 static void build_request(struct connection *connection) {
     const uint64_t n = settings.fresh ? n_sent : settings.warm && n_warmed < settings.n_tokens ? n_warmed++ : n_sent % settings.n_tokens;
-    memcpy(connection->request, request_text, n_request_text);
     if (settings.body == NULL)
         write_token(connection->request + token_at, n);
     connection->n_request = n_request_text;
@@ -199,13 +218,15 @@ static void connect_one(SSL_CTX *context, struct connection *connection, int epo
     if (SSL_connect(connection->ssl) != 1)
         die("TLS handshake");
     fcntl(connection->fd, F_SETFL, fcntl(connection->fd, F_GETFL) | O_NONBLOCK);
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
+    /* A large request is written in parts. On edges only: a socket that can be written to is no news. */
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = connection};
     epoll_ctl(epoll, EPOLL_CTL_ADD, connection->fd, &event);
 }
 
 static SSL_CTX *make_context(void) {
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE);
     SSL_CTX_set_read_ahead(context, 1); /* one read for a reply instead of two: the load must not be the limit */
     if (SSL_CTX_load_verify_locations(context, settings.ca, NULL) != 1 ||
         SSL_CTX_use_certificate_chain_file(context, settings.cert) != 1 ||
@@ -339,8 +360,10 @@ int main(int argc, char **argv) {
     prepare_request();
     SSL_CTX *context = make_context();
     const int epoll = epoll_create1(EPOLL_CLOEXEC);
-    for (int i = 0; i < settings.n_connections; i++)
+    for (int i = 0; i < settings.n_connections; i++) {
+        give_request(&connections[i]);
         connect_one(context, &connections[i], epoll);
+    }
     /* a moment unmeasured: caches, branch predictors and connection pools fill */
     if (settings.n_requests == 0) {
         run(epoll, settings.warm ? 1.0 : 0.5);

@@ -3,24 +3,11 @@
  * introspection_endpoint as it stands there: an https URL with a host, without user information or fragment.
  */
 #include <jansson.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "fuzz/check.h"
 #include "wire/discovery.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
-
-/* Says what differs and ends the process, so that the fuzzer keeps the input. */
-#define CHECK(condition)                                                                                                   \
-    do {                                                                                                                   \
-        if (!(condition)) {                                                                                                \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);                                 \
-            abort();                                                                                                       \
-        }                                                                                                                  \
-    } while (0)
 
 /* The issuers of the corpus, and one that is empty. */
 static const char *const issuers[] = {"https://localhost:9443", "https://id.example.com/realms/demo", ""};

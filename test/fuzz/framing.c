@@ -1,24 +1,12 @@
 /*
- * A provider's bytes are read the same in whatever pieces they come: same result, status, fields and body. Nothing is ever over
- * its limit, and only a whole reply is called one.
+ * A provider's bytes are read the same in whatever pieces they come: same result, status, fields and body. Nothing is ever
+ * over its limit, and only a whole reply is called one.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "fuzz/check.h"
 #include "base/limits.h"
 #include "net/framing.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
-
-#define CHECK(condition)                                                                                                   \
-    do {                                                                                                                   \
-        if (!(condition)) {                                                                                                \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);                                 \
-            abort();                                                                                                       \
-        }                                                                                                                  \
-    } while (0)
 
 #define MAX_BODY_BYTES ((size_t)256)
 

@@ -3,26 +3,13 @@
  * the keys; and what we issue passes for its owner, whatever the names are, and for nobody else. The seeds hold handles
  * that are in order, so that the fuzzer starts from what it should not be able to alter.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "fuzz/check.h"
 #include "core/handle.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
 
 #define NOW INT64_C(1700000000)
 #define MAX_AGE 180
-
-/* Says what does not hold and ends the process, so that the fuzzer keeps the input. */
-#define CHECK(condition)                                                                                                   \
-    do {                                                                                                                   \
-        if (!(condition)) {                                                                                                \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);                                 \
-            abort();                                                                                                       \
-        }                                                                                                                  \
-    } while (0)
 
 static const struct text lines[] = {
     {.data = "0123456789abcdef0123456789abcdef", .n_bytes = 32},

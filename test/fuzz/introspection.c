@@ -5,26 +5,13 @@
  * and each accessor gives what jansson read. The same bytes are opened as claims by themselves, and read as an error body.
  */
 #include <jansson.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "fuzz/check.h"
 #include "base/limits.h"
 #include "wire/claims.h"
 #include "wire/introspection.h"
 #include "wire/scan.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
-
-/* Says what differs and ends the process, so that the fuzzer keeps the input. */
-#define CHECK(condition)                                                                                                   \
-    do {                                                                                                                   \
-        if (!(condition)) {                                                                                                \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);                                 \
-            abort();                                                                                                       \
-        }                                                                                                                  \
-    } while (0)
 
 static void check_time(json_t *theirs, const char *name, int64_t unix_s) {
     const json_t *const value = json_object_get(theirs, name);

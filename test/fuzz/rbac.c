@@ -3,23 +3,10 @@
  * for kubectl, is read back by libyaml with the very names that it had.
  */
 #include <jansson.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 
+#include "fuzz/check.h"
 #include "ops/yaml.h"
 #include "wire/rbac.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
-
-/* Says what differs and ends the process, so that the fuzzer keeps the input. */
-#define CHECK(condition)                                                                                                   \
-    do {                                                                                                                   \
-        if (!(condition)) {                                                                                                \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);                                 \
-            abort();                                                                                                       \
-        }                                                                                                                  \
-    } while (0)
 
 #define YAML_ARENA_BYTES ((size_t)64 * 1024 * 1024)
 

@@ -4,24 +4,11 @@
  * the same fault as the plain rules below. An answer to it is JSON, of the same version, and never allows.
  */
 #include <jansson.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "fuzz/check.h"
 #include "wire/subject_access_review.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
-
-/* Says what differs and ends the process, so that the fuzzer keeps the input. */
-#define CHECK(condition)                                                                                                   \
-    do {                                                                                                                   \
-        if (!(condition)) {                                                                                                \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);                                 \
-            abort();                                                                                                       \
-        }                                                                                                                  \
-    } while (0)
 
 static bool is_one_of(const json_t *value, const char *a, const char *b) {
     const char *text = json_string_value(value);

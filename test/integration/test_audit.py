@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from lib import audit, authorizer, handle, jwt, paths, sentinel, wait
+from lib import admission, audit, authorizer, handle, jwt, paths, sentinel, wait
 from lib.load import Load
 
 
@@ -95,11 +95,13 @@ def test_a_name_that_would_forge_a_line_stays_in_its_own(provider, start):
 def test_every_field_is_documented_and_every_documented_one_is_there(provider, start):
     page = paths.ROOT / "docs" / "audit.md"
     documented = set(re.findall(r"^\| `(\w+)` \|", page.read_text(), re.M))
-    webhook = start(provider, changes={"handle": {**handle.HANDLE, "recheckAfter": "0s"}})
+    webhook = start(provider, changes={"handle": {**handle.HANDLE, "recheckAfter": "0s"}, "listeners": {"admission": admission.LISTENER}})
     user, record = webhook.reason_of(lambda: authorizer.login(webhook.caller(), provider.issue()))
-    assert set(record) == documented - {"request", "because"}, f"{page} and a login's record differ"
+    assert set(record) == documented - {"request", "rules", "because"}, f"{page} and a login's record differ"
     _, record = webhook.reason_of(lambda: authorizer.authorize(webhook.caller(), user))
-    assert set(record) == documented - {"because"}, f"{page} and a record of a request after it differ"
+    assert set(record) == documented - {"rules", "because"}, f"{page} and a record of a request after it differ"
+    _, record = webhook.reason_of(lambda: webhook.validator().validate(user))
+    assert set(record) == documented - {"because"}, f"{page} and a record of a change differ"
 
 
 # ---- rotation

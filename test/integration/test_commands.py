@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from lib import configuration, handle, ports, reply, sentinel
+from lib import admission, configuration, handle, ports, reply, sentinel
 from lib.webhook import Folder, command
 
 
@@ -30,7 +30,7 @@ def test_help_names_every_command_and_option():
     done = command("--help")
     assert done.returncode == 0 and done.stderr == ""
     for word in ("serve", "check", "explain", "render-rbac", "version", "--config", "--online", "--reply", "--audience",
-                 "--diff", "--help", "/etc/kube-introspect/config.yaml", "Exit status"):
+                 "--admission", "--diff", "--help", "/etc/kube-introspect/config.yaml", "Exit status"):
         assert word in done.stdout, f"--help does not say {word}"
     assert all(len(line) <= 100 for line in done.stdout.splitlines())
 
@@ -237,3 +237,50 @@ def test_explain_and_a_login_come_to_the_same_verdict(config, provider, start):
         done = explain(config, value)
         assert f"verdict: {answer.verdict}" in done.stdout, (value, record, done.stdout)
         assert f"reason:  {record['reason']}\n" in done.stdout, (value, record, done.stdout)
+
+
+# ---- explain --admission
+
+RULES = [{"name": "mfa", "match": {"resources": ["secrets"]}, "requireToken": {"amr": ["mfa"], "maxAge": "15m"}, "action": "Deny",
+          "message": "use a second factor"},
+         {"name": "other", "match": {"operations": ["DELETE"]}, "requireToken": {"acr": ["gold"]}, "action": "Deny"},
+         {"name": "old", "match": {}, "requireToken": {"acr": ["gold"]}, "action": "Warn"}]
+
+
+def explain_admission(config, value, review, *arguments):
+    path = config(changes={"admission": {"rules": RULES}})
+    (config.folder.path / "review.json").write_bytes(review)
+    given = () if value is None else ("--reply", config.folder.write("reply.json", json.dumps(value)))
+    return command("explain", "--config", path, "--admission", config.folder.path / "review.json", *given, *arguments)
+
+
+def change(username="corp:alice", **more):
+    return admission.body({"username": username}, **more)
+
+
+def test_explain_walks_a_change_through_the_rules(config):
+    now = int(time.time())
+    done = explain_admission(config, claims(amr=["mfa"], auth_time=now), change(resource="secrets"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    for line in ("request CREATE secrets by corp:alice", "rule mfa holds", "rule other is about other requests",
+                 "rule old does not hold (acr): Warn", "verdict: allow"):
+        assert line in done.stdout, done.stdout
+    done = explain_admission(config, claims(amr=["pwd"], auth_time=now), change(resource="secrets"))
+    assert done.returncode == 1 and "rule mfa does not hold (amr): Deny: use a second factor" in done.stdout, done.stdout
+    assert "reason:  admission_rule" in done.stdout
+
+
+def test_explain_without_a_reply_knows_nothing_of_the_token(config):
+    done = explain_admission(config, None, change(resource="secrets"))
+    assert done.returncode == 1 and "rule mfa does not hold (token_unknown)" in done.stdout, done.stdout + done.stderr
+
+
+def test_explain_says_when_the_token_itself_ends_the_request(config):
+    for value, username, word in ((claims(active=False), "corp:alice", "inactive"), (claims(), "corp:bob", "handle_other_user")):
+        done = explain_admission(config, value, change(username))
+        assert done.returncode == 1 and f"reason:  {word}" in done.stdout, done.stdout + done.stderr
+
+
+def test_explain_says_what_is_wrong_with_a_review(config):
+    done = explain_admission(config, None, b"{}")
+    assert done.returncode == 1 and "kind: AdmissionReview is expected" in done.stderr

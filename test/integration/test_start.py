@@ -52,12 +52,6 @@ def test_serve_refuses_a_bad_configuration_in_the_same_words(path):
     assert f"{path}:{expected_of(path)}" in refused(path)
 
 
-@pytest.mark.parametrize("field", ["admission"])
-def test_a_section_of_a_later_release_is_refused_by_its_name(folder, provider, field):
-    said = refused(write(folder, provider, changes={field: {}}))
-    assert re.search(rf"config.yaml:\d+:\d+: {field}: ", said), said
-
-
 FILES = {
     "tls/tls.crt": "listeners.authentication.tls.certFile",
     "tls/tls.key": "listeners.authentication.tls.keyFile",

@@ -218,6 +218,11 @@ void buffer_append_json_string(struct buffer *buffer, struct text text) {
     if (text.n_bytes > SIZE_MAX - 2 || !has_room(buffer, text.n_bytes + 2))
         return;
     buffer_append_char(buffer, '"');
+    buffer_append_json_inside(buffer, text);
+    buffer_append_char(buffer, '"');
+}
+
+void buffer_append_json_inside(struct buffer *buffer, struct text text) {
     for (size_t i = 0; i < text.n_bytes;) {
         const size_t n = plain_bytes(text.data + i, text.n_bytes - i);
         buffer_append(buffer, (struct text){.data = text.data + i, .n_bytes = n});
@@ -225,7 +230,6 @@ void buffer_append_json_string(struct buffer *buffer, struct text text) {
         if (i < text.n_bytes)
             i += append_special(buffer, (struct text){.data = text.data + i, .n_bytes = text.n_bytes - i});
     }
-    buffer_append_char(buffer, '"');
 }
 
 static bool is_unreserved(char c) {

@@ -52,6 +52,9 @@ void buffer_append_format(struct buffer *buffer, const char *format, ...) __attr
  */
 void buffer_append_json_string(struct buffer *buffer, struct text text);
 
+/* The same without the quotes, inside a JSON string that is written piece by piece. */
+void buffer_append_json_inside(struct buffer *buffer, struct text text);
+
 /* application/x-www-form-urlencoded (RFC 6749 appendix B): unreserved characters stay, all others become %XX. */
 void buffer_append_form_encoded(struct buffer *buffer, struct text text);
 

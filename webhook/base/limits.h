@@ -24,6 +24,12 @@
 #define LIMIT_JSON_MEMBERS 1024
 /* Members of all objects that are open at one place of a document: their names are remembered in 8 bytes each. */
 #define LIMIT_JSON_OPEN_MEMBERS 2048
+/* The same for the objects of a cluster, which others have written and somebody may have to change today. A schema in a CRD
+   nests some 50 levels (two for each field, three for each list); the API server's own Go reads 10,000. */
+#define LIMIT_OBJECT_DEPTH 256
+/* A ConfigMap may have 1 MiB: as many keys of 16 bytes, quotes and value included. Remembered in 8 bytes each, that is 512
+   kB a thread, of which a usual object touches the first page. */
+#define LIMIT_OBJECT_OPEN_MEMBERS 65536
 /* A ?timeout= above this is cut to it; kube-apiserver sends 30 s. */
 #define LIMIT_DEADLINE_MS 60000
 /* What is kept back from the caller's timeout, so that our answer arrives before it gives up. */
@@ -71,6 +77,28 @@
 #define LIMIT_HANDLE_KEY_BYTES ((size_t)32)
 /* How far the clock of the replica that issued a handle may be ahead. */
 #define LIMIT_HANDLE_AHEAD_S 60
+
+/* ---- admission ---- */
+
+/* The object and the old one, 3 MiB each at most, and what is around them. */
+#define LIMIT_ADMISSION_BYTES ((size_t)8 * 1024 * 1024)
+/* The API server's are UUIDs of 36 bytes. It comes back in the answer, so a long one would cost its length twice. */
+#define LIMIT_ADMISSION_UID_BYTES ((size_t)253)
+/* All are evaluated for each request that reaches us, and the results of all stand in its audit record. */
+#define LIMIT_ADMISSION_RULES 64
+#define LIMIT_ADMISSION_RULE_NAME_BYTES ((size_t)63)
+/* What a person is told by a rule: two lines of a terminal. */
+#define LIMIT_ADMISSION_MESSAGE_BYTES 256
+/* The convention for a warning; the API server cuts to 256 bytes each where all together have more than 4,096. */
+#define LIMIT_ADMISSION_WARNING_BYTES ((size_t)120)
+#define LIMIT_ADMISSION_WARNINGS 16
+/* The answer: a message, warnings, and names of all rules, each byte of them escaped at worst. It lies on the stack, so
+   that a refusal needs no memory. */
+#define LIMIT_ADMISSION_ANSWER_BYTES ((size_t)48 * 1024)
+/* h2o's own limit lies above, as that of a TokenReview does. */
+#define LIMIT_ADMISSION_H2O_ENTITY_BYTES (LIMIT_ADMISSION_BYTES + 64 * 1024)
+/* One request at a time on each, and each may bring 8 MiB. An API server has 200 changes under way at once by default. */
+#define LIMIT_ADMISSION_CONNECTIONS 512
 
 /* ---- asking a provider ---- */
 
@@ -137,8 +165,8 @@
 #define LIMIT_ROLE_NAME_BYTES 253
 /* The tree (20,000 nodes of 130 bytes), its texts, and the structures that are made of it, with room. */
 #define LIMIT_CONFIG_ARENA_BYTES ((size_t)16 * 1024 * 1024)
-/* Eight for each issuer. */
-#define LIMIT_CONFIG_WARNINGS (8 * LIMIT_ISSUERS)
+/* Eight for each issuer, six for each rule, and a few on the whole. */
+#define LIMIT_CONFIG_WARNINGS (8 * LIMIT_ISSUERS + 6 * LIMIT_ADMISSION_RULES + 8)
 /* All bindings of a cluster as kubectl prints them: some 900 bytes each, so 70,000. */
 #define LIMIT_RBAC_LIST_BYTES ((size_t)64 * 1024 * 1024)
 /* Their structures, at worst where each is as small as JSON allows; and the bindings that a configuration makes. */
@@ -208,4 +236,6 @@
    times over; and three certificates for each listener and issuer. */
 #define LIMIT_METRICS_ISSUERS 256
 #define LIMIT_METRICS_CERTIFICATES 64
+/* Rules for changes, likewise: LIMIT_ADMISSION_RULES, renamed four times over. */
+#define LIMIT_METRICS_RULES 256
 #define LIMIT_METRICS_NAME_BYTES 253

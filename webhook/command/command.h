@@ -6,6 +6,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/error.h"
+
+struct config;
+
 enum { EXIT_GOOD = 0, EXIT_BAD = 1, EXIT_USAGE = 2 };
 /* Of a comparison, as of diff(1) and kubectl diff. */
 enum { EXIT_DIFFERENT = 1, EXIT_NO_DIFF = 2 };
@@ -17,14 +21,18 @@ int command_serve(const char *config_path);
 int command_check(const char *config_path, bool online);
 
 struct explain_options {
-    const char *reply_path; /* "-": standard input */
-    const char *audience;   /* NULL: the review asks for none */
-    const char *issuer;     /* NULL: the only one */
-    int64_t at_unix_s;      /* the time to explain for */
+    const char *reply_path;     /* "-": standard input; NULL with an admission_path: nothing is known of the token */
+    const char *admission_path; /* an AdmissionReview to walk through the rules; likewise; NULL: a login is explained */
+    const char *audience;       /* NULL: the review asks for none */
+    const char *issuer;         /* NULL: the only one */
+    int64_t at_unix_s;          /* the time to explain for */
 };
 
-/* Prints, rule by rule, what would come of an introspection reply. */
+/* Prints, rule by rule, what would come of an introspection reply, or of a change. */
 int command_explain(const char *config_path, const struct explain_options *options);
+
+/* The second of these. Returns an exit status, or a negative errno with error set. */
+int command_explain_admission(const struct config *config, const struct explain_options *options, struct error *error);
 
 /*
  * Prints the bindings that the group mapping asks for; or, where diff_path is not NULL ("-": standard input), how those of

@@ -2,14 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/file.h"
-#include "command/command.h"
-#include "core/decide.h"
-#include "ops/config.h"
-#include "wire/introspection.h"
+#include "command/explain_reply.h"
 
 static void print_line(struct explanation *explanation, const char *rule, bool held, const char *seen) {
     (void)explanation;
@@ -21,39 +16,6 @@ static void print_time(const char *claim, int64_t time_s, int64_t now_s) {
         printf("  %-6s %-34s absent\n", "time", claim);
     else
         printf("  %-6s %-34s %lld (%+lld s from then)\n", "time", claim, (long long)time_s, (long long)(time_s - now_s));
-}
-
-static int find_issuer(const struct config *config, const char *name, size_t *ret_issuer, struct error *error) {
-    const struct policy *policy = &config->policy;
-    if (name == NULL && policy->n_issuers == 1) {
-        *ret_issuer = 0;
-        return 0;
-    }
-    for (size_t i = 0; name != NULL && i < policy->n_issuers; i++) {
-        if (text_equal(policy->issuers[i].name, text_of(name))) {
-            *ret_issuer = i;
-            return 0;
-        }
-    }
-    error_set(error, name == NULL ? "%s: there are several issuers: say which by --issuer NAME"
-                                  : "%s: no issuer has the name that --issuer gives",
-              config->path);
-    return -EINVAL;
-}
-
-static int make_fact(const struct introspection *reply, int64_t now_mono_ms, struct fact **ret_fact) {
-    static const uint8_t key[DIGEST_BYTES];
-    const struct fact_source source = {
-        .answer = reply->active ? FACT_ACTIVE : FACT_INACTIVE,
-        .key = key,
-        .asked_mono_ms = now_mono_ms,
-        .exp_unix_s = reply->exp_unix_s,
-        .nbf_unix_s = reply->nbf_unix_s,
-        .iat_unix_s = reply->iat_unix_s,
-        .token = TEXT("explained"),
-        .claims = buffer_text(&reply->claims),
-    };
-    return fact_new(&source, ret_fact);
 }
 
 static void print_verdict(const struct decision *decision) {
@@ -95,7 +57,8 @@ static int explain_fact(const struct policy *policy, size_t issuer, struct fact 
 static int explain_reply(const struct config *config, size_t issuer, struct text bytes,
                          const struct explain_options *options, struct error *error) {
     const struct issuer_policy *policy = &config->policy.issuers[issuer];
-    printf("issuer %.*s (%.*s)\n", (int)policy->name.n_bytes, policy->name.data, (int)policy->url.n_bytes, policy->url.data);
+    printf("issuer %.*s (%.*s)\n", (int)policy->name.n_bytes, policy->name.data, (int)policy->url.n_bytes,
+           policy->url.data);
     struct introspection reply;
     int r = introspection_decode(bytes, &reply);
     if (r == INTROSPECTION_MALFORMED) {
@@ -112,7 +75,7 @@ static int explain_reply(const struct config *config, size_t issuer, struct text
     struct fact *fact = NULL;
     r = cache_new(&limits, &cache);
     if (r == 0)
-        r = make_fact(&reply, clock_mono_ms(&clock_system), &fact);
+        r = explain_make_fact(&reply, clock_mono_ms(&clock_system), &fact);
     introspection_deinit(&reply);
     if (r == 0)
         r = explain_fact(&config->policy, issuer, fact, options, cache);
@@ -123,28 +86,30 @@ static int explain_reply(const struct config *config, size_t issuer, struct text
     return r;
 }
 
-static int read_reply(const char *path, struct secret **ret_bytes, struct error *error) {
-    if (strcmp(path, "-") == 0)
-        return file_read_stream(STDIN_FILENO, "standard input", LIMIT_INTROSPECTION_REPLY_BYTES, ret_bytes, error);
-    return file_read(path, LIMIT_INTROSPECTION_REPLY_BYTES, ret_bytes, error);
+static int explain_login(const struct config *config, const struct explain_options *options, struct error *error) {
+    struct secret *bytes = NULL;
+    size_t issuer = 0;
+    int r = explain_find_issuer(config, options->issuer, &issuer, error);
+    if (r == 0)
+        r = explain_read_reply(options->reply_path, &bytes, error);
+    if (r == 0)
+        r = explain_reply(config, issuer, secret_text(bytes), options, error);
+    secret_free(bytes);
+    return r;
 }
 
 int command_explain(const char *config_path, const struct explain_options *options) {
     struct error error = {"out of memory"};
     struct config *config = NULL;
-    struct secret *bytes = NULL;
-    size_t issuer = 0;
     int r = config_load(config_path, &config, &error);
-    if (r == 0)
-        r = find_issuer(config, options->issuer, &issuer, &error);
-    if (r == 0)
-        r = read_reply(options->reply_path, &bytes, &error);
-    const bool is_read = r == 0;
-    if (is_read)
-        r = explain_reply(config, issuer, secret_text(bytes), options, &error);
-    secret_free(bytes);
+    if (r == CONFIG_INVALID)
+        r = -EINVAL;
+    if (r == 0 && options->admission_path != NULL)
+        r = command_explain_admission(config, options, &error);
+    else if (r == 0)
+        r = explain_login(config, options, &error);
     config_free(config);
-    if (!is_read || r < 0) {
+    if (r < 0) {
         fflush(stdout);
         fprintf(stderr, "%s\n", error.text);
         return EXIT_BAD;

@@ -219,18 +219,30 @@ enum decide_step decide_begin(const struct decide *with, struct decide_issuer (*
     return decide_cached(with, asked, n_asked, decision);
 }
 
-/* The identity that somebody who waited for the same answer has made of this very fact meanwhile, or NULL. */
-static struct identity *find_identity(const struct decide *with, const struct fact *fact) {
+/* Whether the cache has the answer of this fact: the fact itself, or what was said to a question that was put later. */
+static bool is_known_by(const struct fact *cached, const struct fact *fact) {
+    return cached == fact || cached->asked_mono_ms > fact->asked_mono_ms;
+}
+
+/*
+ * Rests on the fact, with the identity that somebody who waited for the same answer has made of it meanwhile. Where several
+ * flights of one token were under way (a reload begins new ones), the last to land may be the first that was asked: then
+ * the cache has kept what was said later, and that counts, for it may be the "no" that this one is too old to know.
+ */
+static void rest_on_newest(const struct decide *with, struct fact *fact, struct decision *decision) {
     struct fact *cached;
     struct identity *identity;
-    if (with->cache == NULL || cache_lookup(with->cache, fact->key, fact_token(fact), &cached, &identity) != 0)
-        return NULL;
-    const bool is_of_this = cached == fact;
-    fact_unref(cached);
-    if (is_of_this)
-        return identity;
-    identity_unref(identity);
-    return NULL;
+    const bool has_any =
+        with->cache != NULL && cache_lookup(with->cache, fact->key, fact_token(fact), &cached, &identity) == 0;
+    if (has_any && is_known_by(cached, fact)) {
+        rest_on(decision, cached, identity);
+        return;
+    }
+    if (has_any) {
+        fact_unref(cached);
+        identity_unref(identity);
+    }
+    rest_on(decision, fact_ref(fact), NULL);
 }
 
 void decide_fact(const struct decide *with, struct fact *fact, const struct text *asked, size_t n_asked,
@@ -242,7 +254,7 @@ void decide_fact(const struct decide *with, struct fact *fact, const struct text
         conclude(decision, REASON_INTERNAL);
         return;
     }
-    rest_on(decision, fact_ref(fact), find_identity(with, fact));
+    rest_on_newest(with, fact, decision);
     forget_foreign_identity(with, decision);
     judge(with, asked, n_asked, decision);
 }
@@ -276,7 +288,11 @@ void decide_without(const struct decide *with, enum reason reason, const struct 
         !outage_allows(issuer_of_decision(with, decision), decision->standing, issuer_of_decision(with, decision)->ttl_ms,
                        with->now_mono_ms))
         return decide_unavailable(reason, decision);
-    rest_on(decision, fact_ref(decision->standing), NULL);
+    /* Somebody else may have been told a "no" meanwhile. The identity that comes with a fact has all groups. */
+    rest_on_newest(with, decision->standing, decision);
+    rest_on(decision, fact_ref(decision->fact), NULL);
+    if (decision->fact->answer != FACT_ACTIVE)
+        return decide_unavailable(reason, decision);
     const enum reason found = judge_standing(with, asked, n_asked, decision);
     if (found != REASON_OK && found != REASON_EXPIRED)
         return decide_unavailable(found == REASON_INTERNAL ? found : reason, decision);

@@ -72,7 +72,8 @@ enum decide_step decide_begin(const struct decide *with, struct decide_issuer (*
                               void *context, struct text token, const struct text *asked, size_t n_asked,
                               struct decision *decision);
 
-/* Goes on with a fact that the provider gave just now (borrowed; a reference is taken). The verdict is in decision. */
+/* Goes on with a fact that the provider gave just now (borrowed; a reference is taken), or with what the cache has of the
+   same token, if that was asked for later. The verdict is in decision, with the fact that it rests on. */
 void decide_fact(const struct decide *with, struct fact *fact, const struct text *asked, size_t n_asked,
                  struct decision *decision);
 

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/text.h"
+#include "wire/admission_review.h"
 
 struct claim_rule { /* claimValidationRules: the claim must be there and equal the value */
     struct text claim, required_value;
@@ -91,6 +92,40 @@ struct handle_policy {          /* handle, and admission.withoutHandle */
     bool refuse_without_handle; /* withoutHandle: Refuse */
 };
 
+struct resource_pattern {                     /* RESOURCE[.GROUP][/SUBRESOURCE], each may be "*" */
+    struct text group, resource, subresource; /* subresource empty: the resource itself only */
+};
+
+struct admission_match { /* which requests a rule is about; what is empty excludes none */
+    unsigned operations; /* enum admission_operation, joined; 0: all */
+    const struct resource_pattern *resources;
+    size_t n_resources;
+    struct text_list namespaces, users, groups, issuers;
+};
+
+struct token_requirement { /* what the token must say; all that is given must hold */
+    bool is_set;
+    int64_t max_age_s;      /* since auth_time, or iat where there is none; 0: any */
+    struct text_list acr;   /* one of them */
+    struct text_list amr;   /* each of them */
+    struct text_list scope; /* each of them */
+    struct text claim, value;
+};
+
+struct subject_requirement { /* whom a RoleBinding or ClusterRoleBinding may name; system:masters never */
+    bool is_set;
+    bool mapped_groups_only, forbids_users;
+};
+
+struct admission_rule {
+    struct text name;
+    struct admission_match match;
+    struct token_requirement token;
+    struct subject_requirement subjects;
+    enum admission_action action;
+    struct text message; /* may be empty */
+};
+
 struct policy {
     uint32_t generation; /* of the configuration; 1 is the first */
     struct text cluster;
@@ -98,4 +133,6 @@ struct policy {
     const struct issuer_policy *issuers;
     size_t n_issuers;
     struct handle_policy handle;
+    const struct admission_rule *rules; /* admission.rules */
+    size_t n_rules;
 };

@@ -74,6 +74,8 @@ enum verdict { VERDICT_ALLOW, VERDICT_DENY, VERDICT_UNAVAILABLE };
     X(HANDLE_TOO_OLD, "handle_too_old", DENY, "The handle is older than maxAge.")                                          \
     X(HANDLE_FROM_FUTURE, "handle_from_future", DENY,                                                                      \
       "The handle was issued in the future: compare the clocks of the replicas.")                                          \
+    /* a change */                                                                                                         \
+    X(ADMISSION_RULE, "admission_rule", DENY, "A rule for changes does not hold.")                                         \
     /* nobody can say, and issuers[].outage is set */                                                                      \
     X(DEGRADED, "degraded", ALLOW,                                                                                         \
       "The provider cannot answer: who the user was lately, with the groups that outage.groups leaves.")                   \

@@ -55,8 +55,9 @@ static int64_t ttl_ms(const struct recheck_with *with, const struct recheck *rec
 }
 
 /* Whether what was judged still holds: what has expired stays so, however old the fact is. */
-static bool holds(const struct recheck_with *with, const struct recheck *recheck, const struct fact *fact) {
-    return is_expired(with, fact) || is_younger(with, fact, ttl_ms(with, recheck, fact));
+static bool holds(const struct recheck_with *with, const struct recheck *recheck) {
+    const struct fact *fact = recheck->decision.fact;
+    return fact != NULL && (is_expired(with, fact) || is_younger(with, fact, ttl_ms(with, recheck, fact)));
 }
 
 /* A "no" is not asked again before its time: only of a "yes" does anybody want to know sooner whether it still holds. */
@@ -70,8 +71,9 @@ static enum recheck_step judge_known(const struct recheck_with *with, const stru
     struct decision *decision = &recheck->decision;
     if (is_recent(with, recheck->standing)) {
         judge(with, recheck->standing, subject, recheck);
-        if (decision->reason == REASON_INTERNAL || holds(with, recheck, recheck->standing)) {
-            decision->cache = recheck->standing->answer == FACT_ACTIVE ? CACHE_OUTCOME_HIT : CACHE_OUTCOME_NEGATIVE;
+        if (decision->reason == REASON_INTERNAL || holds(with, recheck)) {
+            const struct fact *judged = decision->fact == NULL ? recheck->standing : decision->fact;
+            decision->cache = judged->answer == FACT_ACTIVE ? CACHE_OUTCOME_HIT : CACHE_OUTCOME_NEGATIVE;
             return RECHECK_DONE;
         }
     }
@@ -90,11 +92,23 @@ static enum recheck_step pass_unknown(const struct recheck_with *with, struct re
                     with->decide.policy->handle.refuse_unknown_fact ? REASON_FACT_UNKNOWN : REASON_PASSED_WITHOUT_FACT);
 }
 
+/* Takes the fact of a handle from the cache. ret_is_current: this very configuration has made an identity of it, so it came
+   from the issuer that triage would send the token to today. An HMAC is saved; an issuer whose endpoint has moved since
+   then is still that issuer, and is asked at its new one. */
+static bool find_fact(const struct recheck_with *with, struct recheck *recheck, bool *ret_is_current) {
+    struct identity *identity = NULL;
+    if (cache_find(with->decide.cache, recheck->decision.key, &recheck->standing, &identity) != 0)
+        return false;
+    *ret_is_current = identity != NULL && identity->generation == with->decide.policy->generation;
+    identity_unref(identity);
+    return true;
+}
+
 /* The issuer that would be asked about the token today. Returns REASON_OK; why none would; or REASON_FACT_UNKNOWN where
    the fact came from another one, or from another endpoint or client than it has now. */
 static enum reason find_issuer(const struct recheck_with *with,
                                struct decide_issuer (*issuer_of)(void *context, size_t issuer), void *context,
-                               struct recheck *recheck) {
+                               bool is_current, struct recheck *recheck) {
     const struct policy *policy = with->decide.policy;
     const struct text token = fact_token(recheck->standing);
     size_t issuer;
@@ -105,9 +119,10 @@ static enum reason find_issuer(const struct recheck_with *with,
         return reason;
     const struct decide_issuer asked = issuer_of(context, issuer);
     uint8_t key[DIGEST_BYTES];
-    if (fact_key(with->decide.digest, policy->issuers[issuer].url, asked.endpoint, asked.client, token, key) != 0)
+    if (!is_current &&
+        fact_key(with->decide.digest, policy->issuers[issuer].url, asked.endpoint, asked.client, token, key) != 0)
         return REASON_INTERNAL;
-    if (memcmp(key, recheck->decision.key, sizeof(key)) != 0)
+    if (!is_current && memcmp(key, recheck->decision.key, sizeof(key)) != 0)
         return REASON_FACT_UNKNOWN;
     recheck->decision.issuer = issuer;
     return REASON_OK;
@@ -160,10 +175,11 @@ enum recheck_step recheck_begin(const struct recheck_with *with,
     enum reason reason = follow_handle(with, subject, recheck);
     if (reason != REASON_OK)
         return conclude(recheck, reason);
-    if (cache_find(with->decide.cache, recheck->decision.key, &recheck->standing, NULL) != 0)
+    bool is_current;
+    if (!find_fact(with, recheck, &is_current))
         return pass_unknown(with, recheck);
     recheck->decision.was_good = recheck->standing->answer == FACT_ACTIVE;
-    reason = find_issuer(with, issuer_of, context, recheck);
+    reason = find_issuer(with, issuer_of, context, is_current, recheck);
     if (reason == REASON_FACT_UNKNOWN)
         return pass_unknown(with, recheck);
     return reason == REASON_OK ? judge_known(with, subject, recheck) : conclude(recheck, reason);
@@ -182,11 +198,11 @@ void recheck_unavailable(const struct recheck_with *with, enum reason reason, co
                          struct recheck *recheck) {
     if (recheck->standing != NULL) {
         judge(with, recheck->standing, subject, recheck);
-        if (holds(with, recheck, recheck->standing))
+        if (holds(with, recheck))
             return;
         if (recheck->decision.reason == REASON_OK && outage_is(reason) &&
-            outage_allows(&with->decide.policy->issuers[recheck->decision.issuer], recheck->standing,
-                          ttl_ms(with, recheck, recheck->standing), with->decide.now_mono_ms)) {
+            outage_allows(&with->decide.policy->issuers[recheck->decision.issuer], recheck->decision.fact,
+                          ttl_ms(with, recheck, recheck->decision.fact), with->decide.now_mono_ms)) {
             rest_on_nothing(&recheck->decision);
             recheck->decision.because = reason;
             conclude(recheck, REASON_DEGRADED);

@@ -36,7 +36,7 @@ static int write_request(const struct lane *lane, const struct flight *flight, s
     return request->error;
 }
 
-static int ask(struct lane *lane, struct flight *flight, struct call *call) {
+static int put(struct lane *lane, struct flight *flight, struct call *call) {
     const int r = write_request(lane, flight, &call->request);
     if (r != 0)
         return r;
@@ -52,8 +52,14 @@ static int ask(struct lane *lane, struct flight *flight, struct call *call) {
     flight->call = call;
     flight->breaker_turn = lane_breaker_begin(lane);
     lanes_expire_by(lane->lanes, call->deadline_mono_ms);
-    metrics_call_begin(lane->lanes->metrics, lane->provider->metrics_row);
     return 0;
+}
+
+static int ask(struct lane *lane, struct flight *flight, struct call *call) {
+    const int r = put(lane, flight, call);
+    if (r == 0)
+        metrics_call_begin(lane->lanes->metrics, lane->provider->metrics_row);
+    return r;
 }
 
 /* ---- the end of a flight ---- */
@@ -176,15 +182,17 @@ static enum breaker_result breaker_result_of(const struct reply *reply) {
     }
 }
 
+/* Whether the provider had closed the connection, and the question has been put again over a fresh one. That is no failure
+   of anybody's: it stays one call. Not in another turn of the breaker, which may be open by now. */
+static bool put_again(struct lane *lane, struct flight *flight, struct call *call, const struct call_result *result) {
+    if (!reply_is_stale_connection(result) || flight->has_retried || flight->breaker_turn != lane->breaker.turn)
+        return false;
+    flight->has_retried = true;
+    return put(lane, flight, call) == 0;
+}
+
 /* Whether the reply calls for another question, and it has been put. */
-static bool ask_again(struct lane *lane, struct flight *flight, struct call *call, const struct call_result *result,
-                      const struct reply *reply) {
-    /* Not in another turn of the breaker, which may be open by now. */
-    if (reply_is_stale_connection(result) && !flight->has_retried && flight->breaker_turn == lane->breaker.turn) {
-        flight->has_retried = true;
-        if (ask(lane, flight, call) == 0)
-            return true;
-    }
+static bool ask_again(struct lane *lane, struct flight *flight, struct call *call, const struct reply *reply) {
     lane_breaker_end(lane, flight->breaker_turn, breaker_result_of(reply), reply->reason);
     const size_t secret = untried_secret(lane, flight);
     if (reply->reason == REASON_CLIENT_CREDENTIALS_REJECTED && secret != SIZE_MAX &&
@@ -265,10 +273,12 @@ static void on_done(struct call *call, CURLcode code) {
     flight->call = NULL;
     struct call_result result;
     call_result(call, code, &result);
+    if (put_again(lane, flight, call, &result))
+        return;
     struct reply reply;
     reply_read(&result, &reply);
     metrics_call_end(lane->lanes->metrics, lane->provider->metrics_row, reply.outcome, clock_mono_us() - call->begun_us);
-    if (!ask_again(lane, flight, call, &result, &reply)) {
+    if (!ask_again(lane, flight, call, &reply)) {
         if (!pause_for_retry(lane, flight, &result, &reply))
             conclude(lane, flight, call, &result, &reply);
         keep(lane, call);

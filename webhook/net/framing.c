@@ -7,6 +7,8 @@
 
 /* A line has two bytes more than its name and value, and one is never empty. */
 #define LINE_BYTES 4
+/* On the wire each byte of a body may be a chunk of its own: its size, two line breaks, and some zeroes before it. */
+#define CHUNK_BYTES 8
 
 static int refuse(struct framing *framing, enum framing_result fault) {
     framing->fault = fault;
@@ -137,7 +139,7 @@ static const http_parser_settings settings = {
 void framing_begin(struct framing *framing, struct buffer *body, size_t max_body_bytes) {
     framing->body = body;
     framing->max_body_bytes = max_body_bytes;
-    framing->n_header_bytes = 0;
+    framing->n_header_bytes = framing->n_bytes = 0;
     framing->has_headers = framing->is_done = framing->keeps_alive = false;
     framing->fault = 0;
     forget_fields(framing);
@@ -152,13 +154,21 @@ static int fault_of(const struct framing *framing) {
     return HTTP_PARSER_ERRNO(&framing->parser) == HPE_HEADER_OVERFLOW ? FRAMING_TOO_LARGE : FRAMING_INVALID;
 }
 
+/* Whatever is counted on the way: extensions of chunks are not, and of a body there may be many chunks. */
+static bool is_too_long(const struct framing *framing) {
+    return framing->n_bytes > 2 * LIMIT_REPLY_HEADER_BYTES + CHUNK_BYTES * framing->max_body_bytes;
+}
+
 int framing_feed(struct framing *framing, const char *bytes, size_t n_bytes) {
     const size_t n_read = http_parser_execute(&framing->parser, &settings, bytes, n_bytes);
+    framing->n_bytes += n_bytes;
     if (framing->is_done) {
         framing->keeps_alive = framing->keeps_alive && n_read == n_bytes;
         return FRAMING_DONE;
     }
-    return HTTP_PARSER_ERRNO(&framing->parser) == HPE_OK ? 0 : fault_of(framing);
+    if (HTTP_PARSER_ERRNO(&framing->parser) != HPE_OK)
+        return fault_of(framing);
+    return is_too_long(framing) ? FRAMING_TOO_LARGE : 0;
 }
 
 int framing_end(struct framing *framing) {

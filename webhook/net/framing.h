@@ -14,7 +14,7 @@
 
 enum framing_result {
     FRAMING_DONE = 1,  /* the reply is whole */
-    FRAMING_TOO_LARGE, /* its headers or its body are over the limit */
+    FRAMING_TOO_LARGE, /* its headers, its body or what stands between the body's bytes is over the limit */
     FRAMING_INVALID,   /* these bytes are no HTTP/1 reply, or say two things about its length */
     FRAMING_CUT,       /* the connection ended in the middle of it */
     FRAMING_NO_MEMORY
@@ -24,6 +24,7 @@ struct framing {
     http_parser parser;
     struct buffer *body; /* borrowed */
     size_t max_body_bytes, n_header_bytes;
+    size_t n_bytes; /* fed, of whatever kind */
     bool has_headers; /* those of the reply itself, behind all interim ones */
     bool is_done;
     bool keeps_alive; /* once done: the connection may serve the next request */

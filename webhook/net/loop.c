@@ -242,6 +242,10 @@ static void close_all(struct loop *loop) {
 static int set_up(struct loop *loop) {
     struct handle_keys *handle_keys;
     int r = digest_new(loop->services->key_secret, &loop->digest);
+    if (r == 0 && loop->role->reads_objects) {
+        loop->room = malloc(sizeof(*loop->room));
+        r = loop->room == NULL ? -ENOMEM : 0;
+    }
     if (r == 0)
         r = make_handle_keys(loop->role, loop->first_runtime, &handle_keys);
     if (r != 0)
@@ -293,6 +297,7 @@ static void loop_free(struct loop *loop) {
     digest_free(loop->digest);
     handle_keys_free(loop->handle_keys);
     buffer_deinit(&loop->scratch);
+    free(loop->room);
     runtime_unref(loop->runtime);
     free(loop->slots);
     free(loop);

@@ -11,6 +11,7 @@
 #include "net/fetch.h"
 #include "net/runtime.h"
 #include "ops/audit.h"
+#include "wire/scan.h"
 
 struct loop;
 
@@ -38,6 +39,7 @@ struct loop_role {
     size_t max_entity_bytes;
     uint64_t idle_ms;
     bool knows_handles; /* gives them out, or reads them */
+    bool reads_objects; /* of the cluster: large ones */
     /* Makes the handler of the loop's path. Loop's thread, before h2o's context is made. */
     void (*register_handler)(struct loop *loop, h2o_pathconf_t *path);
     SSL_CTX *(*tls_of)(const struct runtime *runtime); /* NULL: plain HTTP */
@@ -80,6 +82,7 @@ struct loop {
     struct digest *digest;
     struct handle_keys *handle_keys; /* of the current runtime; NULL: no handle is configured, or of no use here */
     struct buffer scratch;           /* an answer under construction */
+    struct scan_room *room;          /* for reading a large body; NULL unless the role reads objects */
     struct loop_slot *slots;
     uint32_t n_slots, first_free;
     uint64_t request_ids;

@@ -57,8 +57,12 @@ int runtime_new(struct snapshot *snapshot, const struct runtime *previous, struc
     runtime->n_refs = 1;
     runtime->snapshot = snapshot_ref(snapshot);
     const struct config *config = snapshot->config;
+    for (size_t i = 0; metrics != NULL && i < config->policy.n_rules; i++)
+        runtime->rule_rows[i] = metrics_rule(metrics, config->policy.rules[i].name);
     int r = make_tls("authentication", &config->authentication, &snapshot->authentication_tls, metrics,
                      &runtime->authentication_tls, error);
+    if (r == 0)
+        r = make_tls("admission", &config->admission, &snapshot->admission_tls, metrics, &runtime->admission_tls, error);
     if (r == 0)
         r = make_tls("operations", &config->operations, &snapshot->operations_tls, metrics, &runtime->operations_tls,
                      error);
@@ -84,6 +88,7 @@ void runtime_unref(struct runtime *runtime) {
         provider_unref(runtime->providers[i]);
     free(runtime->providers);
     SSL_CTX_free(runtime->authentication_tls);
+    SSL_CTX_free(runtime->admission_tls);
     SSL_CTX_free(runtime->operations_tls);
     snapshot_unref(runtime->snapshot);
     free(runtime);

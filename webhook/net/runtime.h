@@ -16,9 +16,11 @@ struct runtime {
     _Atomic uint32_t n_refs;
     struct snapshot *snapshot;   /* counted */
     SSL_CTX *authentication_tls; /* counted */
+    SSL_CTX *admission_tls;      /* counted, or NULL: not served */
     SSL_CTX *operations_tls;     /* counted, or NULL: plain HTTP */
     struct provider **providers; /* one per issuer, counted */
     size_t n_providers;
+    size_t rule_rows[LIMIT_ADMISSION_RULES]; /* of metrics: index for index as the policy's rules */
 };
 
 /*

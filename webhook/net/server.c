@@ -10,6 +10,7 @@
 #include "net/authorize.h"
 #include "net/loop.h"
 #include "net/operations.h"
+#include "net/validate.h"
 
 /* Facts take some 400 bytes and a token; this many a cached entry is what the byte limit allows on the average. */
 #define CACHE_BYTES_PER_ENTRY 4096
@@ -20,7 +21,8 @@ struct server {
     struct runtime *runtime; /* the one in use; main thread */
     struct loop *authentication[LIMIT_LOOPS];
     size_t n_authentication;
-    struct loop *operations;
+    struct loop *admission;  /* NULL: not served */
+    struct loop *operations; /* likewise */
     struct acceptor *acceptor;
     _Atomic bool is_ready, is_draining;
 };
@@ -44,6 +46,10 @@ static bool check(struct buffer *lines, const char *name, bool is_good) {
     return is_good;
 }
 
+static bool is_turning(const struct loop *loop, int64_t now_mono_ms) {
+    return now_mono_ms - atomic_load_explicit(&loop->turned_mono_ms, memory_order_relaxed) < LIMIT_LOOP_STALL_MS;
+}
+
 static bool is_live(void *context, struct buffer *lines) {
     struct server *server = context;
     const int64_t now = clock_mono_ms(&clock_system);
@@ -51,9 +57,10 @@ static bool is_live(void *context, struct buffer *lines) {
     for (size_t i = 0; i < server->n_authentication; i++) {
         char name[48];
         snprintf(name, sizeof(name), "authentication-loop-%zu", i);
-        const int64_t turned = atomic_load_explicit(&server->authentication[i]->turned_mono_ms, memory_order_relaxed);
-        all_live &= check(lines, name, now - turned < LIMIT_LOOP_STALL_MS);
+        all_live &= check(lines, name, is_turning(server->authentication[i], now));
     }
+    if (server->admission != NULL)
+        all_live &= check(lines, "admission-loop", is_turning(server->admission, now));
     all_live &= check(lines, "fetch-thread", fetch_idle_ms(server->services.fetch) < LIMIT_LOOP_STALL_MS);
     return all_live;
 }
@@ -83,6 +90,16 @@ static SSL_CTX *authentication_tls(const struct runtime *runtime) {
     return runtime->authentication_tls;
 }
 
+static void register_admission(struct loop *loop, h2o_pathconf_t *path) {
+    static const struct review_kind *const kinds[] = {&validate_reviews};
+    review_register(loop, path, kinds, sizeof(kinds) / sizeof(kinds[0]),
+                    "There is nothing here. AdmissionReviews are answered at /validate.");
+}
+
+static SSL_CTX *admission_tls(const struct runtime *runtime) {
+    return runtime->admission_tls;
+}
+
 static SSL_CTX *operations_tls(const struct runtime *runtime) {
     return runtime->operations_tls;
 }
@@ -94,6 +111,17 @@ static const struct loop_role authentication_role = {
     .knows_handles = true,
     .register_handler = register_authentication,
     .tls_of = authentication_tls,
+};
+
+/* A thread of its own: a body of 8 MiB takes as long to read as a thousand logins. */
+static const struct loop_role admission_role = {
+    .name = "admission",
+    .max_entity_bytes = LIMIT_ADMISSION_H2O_ENTITY_BYTES,
+    .idle_ms = LIMIT_HTTP_IDLE_MS,
+    .knows_handles = true,
+    .reads_objects = true,
+    .register_handler = register_admission,
+    .tls_of = admission_tls,
 };
 
 /* Whoever reaches the operations port needs no certificate: nothing of theirs is kept for long, nor much of it. */
@@ -142,26 +170,36 @@ static int start_loops(struct server *server, const struct config *config) {
             return r;
         server->n_authentication++;
     }
-    return config->operations.is_set ? loop_start(&operations_role, &server->services, server->runtime, &server->operations)
-                                     : 0;
+    int r = 0;
+    if (config->admission.is_set)
+        r = loop_start(&admission_role, &server->services, server->runtime, &server->admission);
+    if (r == 0 && config->operations.is_set)
+        r = loop_start(&operations_role, &server->services, server->runtime, &server->operations);
+    return r;
+}
+
+static struct acceptor_listener listener_of(const char *name, const struct config_listener *config, struct loop **loops,
+                                            size_t n_loops, uint32_t max_connections) {
+    return (struct acceptor_listener){.name = name,
+                                      .host = config->host,
+                                      .port = config->port,
+                                      .loops = loops,
+                                      .n_loops = n_loops,
+                                      .max_connections = max_connections};
 }
 
 static int start_acceptor(struct server *server, const struct config *config, struct error *error) {
-    const struct acceptor_listener listeners[] = {
-        {.name = "listeners.authentication",
-         .host = config->authentication.host,
-         .port = config->authentication.port,
-         .loops = server->authentication,
-         .n_loops = server->n_authentication,
-         .max_connections = LIMIT_CONNECTIONS_PER_LOOP},
-        {.name = "listeners.operations",
-         .host = config->operations.host,
-         .port = config->operations.port,
-         .loops = &server->operations,
-         .n_loops = 1,
-         .max_connections = LIMIT_OPERATIONS_CONNECTIONS},
-    };
-    return acceptor_start(listeners, config->operations.is_set ? 2 : 1, &server->acceptor, error);
+    struct acceptor_listener listeners[3];
+    size_t n = 0;
+    listeners[n++] = listener_of("listeners.authentication", &config->authentication, server->authentication,
+                                 server->n_authentication, LIMIT_CONNECTIONS_PER_LOOP);
+    if (config->admission.is_set)
+        listeners[n++] =
+            listener_of("listeners.admission", &config->admission, &server->admission, 1, LIMIT_ADMISSION_CONNECTIONS);
+    if (config->operations.is_set)
+        listeners[n++] =
+            listener_of("listeners.operations", &config->operations, &server->operations, 1, LIMIT_OPERATIONS_CONNECTIONS);
+    return acceptor_start(listeners, n, &server->acceptor, error);
 }
 
 static int start(struct server *server, struct snapshot *snapshot, struct error *error) {
@@ -206,6 +244,8 @@ static bool same_address(const struct config_listener *a, const struct config_li
 static const char *fixed_difference(const struct config *old, const struct config *new) {
     if (!same_address(&old->authentication, &new->authentication))
         return "listeners.authentication.address";
+    if (!same_address(&old->admission, &new->admission))
+        return old->admission.is_set && new->admission.is_set ? "listeners.admission.address" : "listeners.admission";
     if (!same_address(&old->operations, &new->operations))
         return "listeners.operations.address";
     if (old->operations.tls.is_set != new->operations.tls.is_set)
@@ -218,6 +258,8 @@ static int publish(struct server *server, struct runtime *runtime) {
     int r = fetch_configure(server->services.fetch, runtime->providers, runtime->n_providers);
     for (size_t i = 0; r == 0 && i < server->n_authentication; i++)
         r = loop_use_runtime(server->authentication[i], runtime);
+    if (r == 0 && server->admission != NULL)
+        r = loop_use_runtime(server->admission, runtime);
     if (r == 0 && server->operations != NULL)
         r = loop_use_runtime(server->operations, runtime);
     return r;
@@ -280,6 +322,8 @@ void server_drain(struct server *server) {
     server->is_draining = true;
     for (size_t i = 0; i < server->n_authentication; i++)
         loop_drain(server->authentication[i]);
+    if (server->admission != NULL)
+        loop_drain(server->admission);
 }
 
 bool server_is_drained(const struct server *server) {
@@ -287,7 +331,7 @@ bool server_is_drained(const struct server *server) {
         if (loop_n_connections(server->authentication[i]) > 0)
             return false;
     }
-    return true;
+    return server->admission == NULL || loop_n_connections(server->admission) == 0;
 }
 
 void server_stop(struct server *server) {
@@ -297,9 +341,12 @@ void server_stop(struct server *server) {
     loop_stop(server->operations); /* it looks at all the others */
     for (size_t i = 0; i < server->n_authentication; i++)
         loop_stop_asking(server->authentication[i]);
+    if (server->admission != NULL)
+        loop_stop_asking(server->admission);
     fetch_stop(server->services.fetch); /* before the loops: it delivers what still waits to them */
     for (size_t i = 0; i < server->n_authentication; i++)
         loop_stop(server->authentication[i]);
+    loop_stop(server->admission);
     audit_stop(server->services.audit); /* after the loops: they write to it */
     runtime_unref(server->runtime);
     cache_free(server->services.cache);

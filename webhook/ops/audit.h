@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/error.h"
-#include "core/decide.h"
+#include "core/admission.h"
 
 struct audit;
 
@@ -22,7 +22,7 @@ struct audit_settings {
     bool refuse_when_unwritable;
 };
 
-enum audit_kind { AUDIT_LOGIN, AUDIT_AUTHORIZATION };
+enum audit_kind { AUDIT_LOGIN, AUDIT_AUTHORIZATION, AUDIT_ADMISSION };
 
 /* Who asks, where the API server says so. */
 struct audit_subject {
@@ -34,6 +34,7 @@ struct audit_request {
     struct text verb;
     struct text group, resource, subresource, namespace_name, name; /* of a resource */
     struct text path;                                               /* of what is none */
+    bool is_dry_run;                                                /* of a change */
 };
 
 /* One decision. All borrowed for the call. */
@@ -48,12 +49,14 @@ struct audit_record {
     enum reason reason;
     enum reason because; /* with REASON_DEGRADED: why the provider could not answer */
     enum cache_outcome cache;
-    struct text user;             /* JSON of status.user, or empty: of a login */
-    struct audit_subject subject; /* of all else */
-    struct audit_request request; /* likewise */
-    const uint8_t *digest;        /* DIGEST_BYTES, or NULL; its first DECISION_CREDENTIAL_BYTES in hex */
-    int64_t provider_us;          /* how long the provider took; -1: was not asked */
-    int64_t duration_us;          /* of the whole review */
+    struct text user;                        /* JSON of status.user, or empty: of a login */
+    struct audit_subject subject;            /* of all else */
+    struct audit_request request;            /* likewise */
+    const struct policy *policy;             /* of the results; NULL: there are none */
+    const struct admission_results *results; /* of rules for changes */
+    const uint8_t *digest;                   /* DIGEST_BYTES, or NULL; its first DECISION_CREDENTIAL_BYTES in hex */
+    int64_t provider_us;                     /* how long the provider took; -1: was not asked */
+    int64_t duration_us;                     /* of the whole review */
     uint32_t generation;
 };
 

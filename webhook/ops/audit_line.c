@@ -67,11 +67,45 @@ static void append_request(struct buffer *line, const struct audit_request *requ
     append_name(line, TEXT(",\"namespace\":"), request->namespace_name);
     append_name(line, TEXT(",\"name\":"), request->name);
     append_name(line, TEXT(",\"path\":"), request->path);
+    if (request->is_dry_run)
+        buffer_append(line, TEXT(",\"dryRun\":true"));
     buffer_append_char(line, '}');
 }
 
+static void append_rule(struct buffer *line, const struct admission_rule *rule, const struct admission_result *result) {
+    buffer_append(line, TEXT("{\"name\":"));
+    append_cut(line, rule->name, LIMIT_ADMISSION_RULE_NAME_BYTES);
+    buffer_append(line, TEXT(",\"action\":\""));
+    buffer_append(line, text_of(admission_action_word(rule->action)));
+    buffer_append(line, TEXT("\",\"result\":\""));
+    buffer_append(line, text_of(admission_state_word((enum admission_state)result->state)));
+    if (result->cause != ADMISSION_CAUSE_NONE) {
+        buffer_append(line, TEXT("\",\"cause\":\""));
+        buffer_append(line, text_of(admission_cause_word((enum admission_cause)result->cause)));
+    }
+    buffer_append(line, TEXT("\"}"));
+}
+
+/* Those that are about the request. */
+static void append_rules(struct buffer *line, const struct audit_record *record) {
+    bool is_first = true;
+    if (record->policy == NULL)
+        return;
+    buffer_append(line, TEXT(",\"rules\":["));
+    for (size_t i = 0; i < record->results->n_items; i++) {
+        if (record->results->items[i].state == ADMISSION_NOT_ABOUT)
+            continue;
+        if (!is_first)
+            buffer_append_char(line, ',');
+        is_first = false;
+        append_rule(line, &record->policy->rules[i], &record->results->items[i]);
+    }
+    buffer_append_char(line, ']');
+}
+
 static struct text word_of_kind(enum audit_kind kind) {
-    return kind == AUDIT_LOGIN ? TEXT("TokenReview") : TEXT("SubjectAccessReview");
+    static const char *const words[] = {"TokenReview", "SubjectAccessReview", "AdmissionReview"};
+    return text_of(words[kind]);
 }
 
 static void append_before_user(struct buffer *line, const struct audit_record *record) {
@@ -101,6 +135,7 @@ static void append_after_user(struct buffer *line, const struct audit_record *re
     if (record->kind != AUDIT_LOGIN) {
         append_subject(line, &record->subject);
         append_request(line, &record->request);
+        append_rules(line, record);
     }
     if (record->digest != NULL) {
         buffer_append(line, TEXT(",\"credential\":\""));

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "ops/config_admission.h"
 #include "ops/config_checks.h"
 #include "ops/config_issuer.h"
 
@@ -13,6 +14,7 @@ struct settings {
     struct config config;
     struct issuer_settings *issuers;
     size_t n_issuers;
+    struct admission_settings admission;
     unsigned api_version, kind; /* have one value each */
 };
 
@@ -24,8 +26,6 @@ struct settings {
 
 /* A later release takes a line from here and adds the field to its table. */
 static const struct field_absence absences[] = {
-    {.path = "listeners.admission"},
-    {.path = "admission"},
     {.path = "issuers[].introspection.client.method", .value = "private_key_jwt"},
 };
 #define N_ABSENCES (sizeof(absences) / sizeof(absences[0]))
@@ -51,6 +51,17 @@ static const struct field authentication_tls[] = {
     NAMES_FIELD,
 };
 
+static const struct field admission_tls[] = {
+    CERT_FIELD,
+    KEY_FIELD,
+    {.name = "clientCAFile",
+     .type = &field_file,
+     .offset = LISTENER(tls.client_ca_file),
+     .required = "it is required here, as whoever may ask may have handles checked, and send 8 MiB at a time: write the CA "
+                 "that signs kube-apiserver's client certificate"},
+    NAMES_FIELD,
+};
+
 static const struct field operations_tls[] = {
     CERT_FIELD,
     KEY_FIELD,
@@ -72,6 +83,15 @@ static const struct field authentication[] = {
      .fields = FIELD_TABLE(authentication_tls)},
 };
 
+static const struct field admission_listener[] = {
+    ADDRESS_FIELD,
+    {.name = "tls",
+     .type = &field_mapping,
+     .required = "objects of the cluster arrive here, so it is never served without TLS: give certFile, keyFile and "
+                 "clientCAFile",
+     .fields = FIELD_TABLE(admission_tls)},
+};
+
 static const struct field operations[] = {
     ADDRESS_FIELD,
     {.name = "tls", .type = &field_mapping, .fields = FIELD_TABLE(operations_tls)},
@@ -83,6 +103,10 @@ static const struct field listeners[] = {
      .offset = SETTING(config.authentication),
      .required = "this is where kube-apiserver asks: give address and tls",
      .fields = FIELD_TABLE(authentication)},
+    {.name = "admission",
+     .type = &field_mapping,
+     .offset = SETTING(config.admission),
+     .fields = FIELD_TABLE(admission_listener)},
     {.name = "operations", .type = &field_mapping, .offset = SETTING(config.operations), .fields = FIELD_TABLE(operations)},
 };
 
@@ -184,6 +208,7 @@ static const struct field fields[] = {
      .count_offset = SETTING(n_issuers)},
     {.name = "cache", .type = &field_mapping, .fields = FIELD_TABLE(cache)},
     {.name = "handle", .type = &field_mapping, .fields = FIELD_TABLE(handle)},
+    {.name = "admission", .type = &field_mapping, .offset = SETTING(admission), .fields = &config_admission_fields},
     {.name = "audit", .type = &field_mapping, .fields = FIELD_TABLE(audit)},
     {.name = "log", .type = &field_mapping, .fields = FIELD_TABLE(logging)},
     {.name = "threads",
@@ -198,28 +223,37 @@ static const struct field_table table = {.items = fields, .n_items = sizeof(fiel
 
 /* ---- rules between the fields of the top level ---- */
 
+/* Two listeners cannot have one address; port 0 is a different one each time. */
+static int check_address(struct config_reader *reader, const struct yaml_node *node, const struct config_listener *listener,
+                         const char *earlier_name, const struct config_listener *earlier) {
+    if (node == NULL || !earlier->is_set || strcmp(listener->host, earlier->host) != 0 ||
+        strcmp(listener->port, earlier->port) != 0 || strcmp(listener->port, "0") == 0)
+        return 0;
+    return config_refuse(reader, yaml_member(node, "address"),
+                         "listeners.%s has this address and port already: choose another port", earlier_name);
+}
+
 static int check_listeners(struct config_reader *reader, const struct yaml_node *root, struct config *config) {
     const struct yaml_node *node = yaml_member(root, "listeners"), *operations_node = yaml_member(node, "operations");
-    struct config_listener *logins = &config->authentication, *other = &config->operations;
+    const struct yaml_node *admission_node = yaml_member(node, "admission"), *tls = yaml_member(operations_node, "tls");
+    struct config_listener *logins = &config->authentication, *changes = &config->admission, *other = &config->operations;
     logins->is_set = logins->tls.is_set = true;
+    changes->is_set = changes->tls.is_set = admission_node != NULL;
     other->is_set = operations_node != NULL;
-    const struct yaml_node *tls = yaml_member(operations_node, "tls");
     other->tls.is_set = tls != NULL;
     if (other->tls.client_names.n_items > 0 && other->tls.client_ca_file == NULL)
         return config_refuse(reader, yaml_member(tls, "clientNames"),
                              "without clientCAFile no client certificate is asked for: give that, or remove clientNames");
-    if (other->is_set && strcmp(logins->host, other->host) == 0 && strcmp(logins->port, other->port) == 0 &&
-        strcmp(other->port, "0") != 0)
-        return config_refuse(reader, yaml_member(operations_node, "address"),
-                             "listeners.authentication has this address and port already: choose another port");
-    return 0;
+    int r = check_address(reader, admission_node, changes, "authentication", logins);
+    if (r == 0)
+        r = check_address(reader, operations_node, other, "authentication", logins);
+    return r != 0 ? r : check_address(reader, operations_node, other, "admission", changes);
 }
 
 /* Needs the issuers as they were read. */
 static int place_handle(struct config_reader *reader, const struct yaml_node *root, struct settings *settings) {
     struct handle_policy *policy = &settings->config.policy.handle;
     policy->is_on = yaml_member(root, "handle") != NULL;
-    policy->refuse_without_handle = true;
     const struct yaml_node *issuers = yaml_member(root, "issuers");
     int r = 0;
     for (const struct yaml_node *issuer = issuers->first; issuer != NULL && policy->is_on && r == 0;
@@ -266,6 +300,10 @@ static int read_settings(struct config_reader *reader, const struct yaml_node *r
         r = place_handle(reader, root, settings);
     if (r == 0)
         r = place_issuers(reader->arena, settings);
+    if (r == 0)
+        r = config_admission_check(reader, root, &settings->admission, &settings->config.policy);
+    if (r == 0)
+        r = config_admission_warn(reader, root, &settings->config.policy);
     settings->config.warnings = reader->warnings;
     settings->config.n_warnings = reader->n_warnings;
     return r;

@@ -53,7 +53,7 @@ struct config_cache {
 
 struct config {
     char *path; /* of the file */
-    struct config_listener authentication, operations;
+    struct config_listener authentication, admission, operations;
     /* Index for index: issuers[i].introspection belongs to policy.issuers[i]. policy.generation is 0 here. */
     struct policy policy;
     struct config_introspection *introspection;

@@ -60,6 +60,7 @@ int metrics_new(struct metrics **ret_metrics) {
     metrics->memory = memory;
     metrics->started_unix_ms = clock_unix_ms(&clock_system);
     memcpy(metrics->issuers[LIMIT_METRICS_ISSUERS].name, "other", sizeof("other"));
+    memcpy(metrics->rules[LIMIT_METRICS_RULES].name, "other", sizeof("other"));
     pthread_mutex_init(&metrics->lock, NULL); /* glibc's cannot fail */
     *ret_metrics = metrics;
     return 0;
@@ -170,6 +171,32 @@ void metrics_breaker(struct metrics *metrics, size_t issuer, enum breaker_state 
     const int64_t before = atomic_exchange_explicit(&row->breaker, state, memory_order_relaxed);
     if (before == BREAKER_CLOSED && state == BREAKER_OPEN)
         add(&row->breaker_opens, 1);
+}
+
+/* ---- rules for changes ---- */
+
+static size_t find_or_add_rule(struct metrics *metrics, struct text name) {
+    if (text_equal(name, TEXT("other")))
+        return LIMIT_METRICS_RULES;
+    for (size_t i = 0; i < metrics->n_rules; i++) {
+        if (text_equal(text_of(metrics->rules[i].name), name))
+            return i;
+    }
+    if (metrics->n_rules == LIMIT_METRICS_RULES || name.n_bytes > LIMIT_ADMISSION_RULE_NAME_BYTES)
+        return LIMIT_METRICS_RULES;
+    memcpy(metrics->rules[metrics->n_rules].name, name.data, name.n_bytes);
+    return metrics->n_rules++;
+}
+
+size_t metrics_rule(struct metrics *metrics, struct text name) {
+    pthread_mutex_lock(&metrics->lock);
+    const size_t row = find_or_add_rule(metrics, name);
+    pthread_mutex_unlock(&metrics->lock);
+    return row;
+}
+
+void metrics_rule_result(struct metrics *metrics, size_t rule, bool held) {
+    add(&metrics->rules[rule].results[held], 1);
 }
 
 /* ---- configuration ---- */

@@ -32,7 +32,7 @@ int metrics_new(struct metrics **ret_metrics);
 void metrics_free(struct metrics *metrics);
 
 /* What a review was about. */
-enum metrics_kind { METRICS_LOGIN, METRICS_AUTHORIZATION, N_METRICS_KINDS };
+enum metrics_kind { METRICS_LOGIN, METRICS_AUTHORIZATION, METRICS_ADMISSION, N_METRICS_KINDS };
 
 /* A review was answered. duration_us from the request's arrival at the handler. cache counts for a login only: what comes
    after one finds a fact that is not fresh enough as often as recheckAfter wants. */
@@ -66,6 +66,11 @@ void metrics_refresh(struct metrics *metrics, size_t issuer, bool succeeded);
 
 /* The state that an issuer's breaker has come to. */
 void metrics_breaker(struct metrics *metrics, size_t issuer, enum breaker_state state);
+/* The row of a rule for changes, as metrics_issuer() gives one of an issuer. */
+size_t metrics_rule(struct metrics *metrics, struct text name);
+
+/* A rule was about a request, and held or not. */
+void metrics_rule_result(struct metrics *metrics, size_t rule, bool held);
 
 void metrics_reload(struct metrics *metrics, bool succeeded, uint32_t generation, int64_t unix_ms);
 

@@ -120,6 +120,10 @@ static const struct {
                                "SubjectAccessReviews answered, by verdict and the reason for it; allow is no opinion.",
                                "kube_introspect_authorization_review_duration_seconds",
                                "Time from a SubjectAccessReview's arrival to its answer."},
+    [METRICS_ADMISSION] = {"kube_introspect_admission_reviews_total",
+                           "AdmissionReviews answered, by verdict and the reason for it.",
+                           "kube_introspect_admission_review_duration_seconds",
+                           "Time from an AdmissionReview's arrival to its answer."},
 };
 
 static uint64_t reviews_of(const struct metrics *metrics, size_t kind, enum verdict verdict, enum reason reason) {
@@ -339,6 +343,23 @@ static void render_discovery(const struct rows *rows, struct buffer *buffer) {
     }
 }
 
+/* ---- rules for changes ---- */
+
+static void render_rules(const struct metrics *metrics, size_t n_named, struct buffer *buffer) {
+    static const char name[] = "kube_introspect_admission_rule_results_total";
+    append_head(buffer, name, "counter", "Requests that a rule for changes was about, by rule and result.");
+    for (size_t i = 0; i <= LIMIT_METRICS_RULES; i++) {
+        const struct metrics_rule *row = &metrics->rules[i];
+        const uint64_t n_failed = count_of(&row->results[0]), n_held = count_of(&row->results[1]);
+        if (i == LIMIT_METRICS_RULES ? n_failed + n_held == 0 : i >= n_named)
+            continue;
+        append_row(buffer, name, "rule", row->name, "result", "held");
+        buffer_append_format(buffer, "%" PRIu64 "\n", n_held);
+        append_row(buffer, name, "rule", row->name, "result", "failed");
+        buffer_append_format(buffer, "%" PRIu64 "\n", n_failed);
+    }
+}
+
 /* ---- configuration, audit log, process ---- */
 
 static void render_config(const struct metrics *metrics, struct buffer *buffer) {
@@ -438,6 +459,7 @@ void metrics_render(struct metrics *metrics, struct cache *cache, struct audit *
     render_cache(cache, buffer);
     pthread_mutex_lock(&metrics->lock);
     const struct rows rows = {.metrics = metrics, .n_named = metrics->n_issuers};
+    const size_t n_rules = metrics->n_rules;
     render_certificates(metrics, buffer);
     pthread_mutex_unlock(&metrics->lock);
     render_calls(&rows, buffer);
@@ -448,6 +470,7 @@ void metrics_render(struct metrics *metrics, struct cache *cache, struct audit *
     render_refreshes(&rows, buffer);
     render_breakers(&rows, buffer);
     render_discovery(&rows, buffer);
+    render_rules(metrics, n_rules, buffer);
     render_bad_requests(metrics, buffer);
     render_connections(metrics, buffer);
     render_config(metrics, buffer);

@@ -61,6 +61,11 @@ struct metrics_issuer {
     char name[LIMIT_METRICS_NAME_BYTES + 1]; /* written once, before n_issuers counts the row */
 };
 
+struct metrics_rule {
+    alignas(CACHE_LINE_BYTES) metrics_counter results[2]; /* failed, held */
+    char name[LIMIT_ADMISSION_RULE_NAME_BYTES + 1];       /* written once, before n_rules counts the row */
+};
+
 struct metrics_certificate {
     char name[LIMIT_METRICS_NAME_BYTES + 1]; /* empty: a free row */
     int64_t unix_s;
@@ -73,6 +78,7 @@ struct metrics_certificate {
 struct metrics {
     struct metrics_part parts[N_METRICS_PARTS];
     struct metrics_issuer issuers[LIMIT_METRICS_ISSUERS + 1]; /* the last is "other" */
+    struct metrics_rule rules[LIMIT_METRICS_RULES + 1];       /* likewise */
     alignas(CACHE_LINE_BYTES) metrics_counter bad_requests[LAST_STATUS - FIRST_STATUS + 1];
     metrics_counter handshakes[2], reloads[2]; /* failed, succeeded */
     metrics_gauge connections;
@@ -80,7 +86,7 @@ struct metrics {
     _Atomic uint32_t n_threads; /* that have counted: each is given a part */
     int64_t started_unix_ms;
     pthread_mutex_t lock; /* of what follows */
-    size_t n_issuers;
+    size_t n_issuers, n_rules;
     struct metrics_certificate certificates[LIMIT_METRICS_CERTIFICATES];
     void *memory; /* as malloc() gave it: this structure begins at a cache line within */
 };

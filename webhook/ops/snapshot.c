@@ -44,6 +44,8 @@ static int add_tls(struct watch *watch, const struct config_tls *tls) {
 static int add_config(struct watch *watch, const struct config *config) {
     int r = add_tls(watch, &config->authentication.tls);
     if (r == 0)
+        r = add_tls(watch, &config->admission.tls);
+    if (r == 0)
         r = add_tls(watch, &config->operations.tls);
     if (r == 0)
         r = add_file(watch, config->handle_key_file);
@@ -256,6 +258,8 @@ static int load_files(struct snapshot *snapshot, struct error *error) {
     int r =
         load_tls(config, &config->authentication.tls, "listeners.authentication.tls", &snapshot->authentication_tls, error);
     if (r == 0)
+        r = load_tls(config, &config->admission.tls, "listeners.admission.tls", &snapshot->admission_tls, error);
+    if (r == 0)
         r = load_tls(config, &config->operations.tls, "listeners.operations.tls", &snapshot->operations_tls, error);
     if (r == 0)
         r = load_handle_keys(snapshot, error);
@@ -322,6 +326,7 @@ void snapshot_unref(struct snapshot *snapshot) {
     if (snapshot == NULL || atomic_fetch_sub_explicit(&snapshot->n_refs, 1, memory_order_acq_rel) != 1)
         return;
     free_tls(&snapshot->authentication_tls);
+    free_tls(&snapshot->admission_tls);
     free_tls(&snapshot->operations_tls);
     for (size_t i = 0; i < LIMIT_HANDLE_KEYS; i++)
         secret_free(snapshot->handle_keys[i]);

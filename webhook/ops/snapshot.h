@@ -27,7 +27,7 @@ struct snapshot_introspection {
 struct snapshot {
     _Atomic uint32_t n_refs;
     struct config *config; /* owned; config->policy.generation is this snapshot's */
-    struct snapshot_tls authentication_tls, operations_tls;
+    struct snapshot_tls authentication_tls, admission_tls, operations_tls;
     struct snapshot_introspection *introspection; /* one per issuer */
     /* The lines of handle.keyFile; none where no handle is given out. */
     struct secret *handle_keys[LIMIT_HANDLE_KEYS];

@@ -18,15 +18,27 @@ void scan_begin(struct scan *scan, struct text bytes) {
     scan->end = scan->start + (is_too_large ? 0 : bytes.n_bytes);
     scan->where = NULL;
     scan->error = 0;
-    scan->has_document = false;
+    scan->has_document = scan->is_large = scan->is_passing = false;
     scan->depth = scan->n_members = 0;
     scan->max_depth = LIMIT_JSON_DEPTH;
+    scan->max_members = LIMIT_JSON_MEMBERS;
+    scan->max_open = LIMIT_JSON_OPEN_MEMBERS;
+    scan->members = scan->own;
     if (is_too_large)
         fail(scan, SCAN_TOO_LARGE, scan->start);
 }
 
+void scan_begin_large(struct scan *scan, struct text bytes, struct scan_room *room) {
+    scan_begin(scan, bytes);
+    scan->is_large = true;
+    scan->max_depth = LIMIT_OBJECT_DEPTH;
+    scan->max_members = scan->max_open = LIMIT_OBJECT_OPEN_MEMBERS;
+    scan->members = room->names;
+}
+
 void scan_limit_depth(struct scan *scan, unsigned max_depth) {
-    scan->max_depth = max_depth < LIMIT_JSON_DEPTH ? max_depth : LIMIT_JSON_DEPTH;
+    if (max_depth < scan->max_depth)
+        scan->max_depth = max_depth;
 }
 
 static inline bool is_space(char c) {
@@ -42,10 +54,10 @@ static inline const char *pass_space(struct scan *scan) {
     return at;
 }
 
-/* Reads a string from its opening quote on. */
+/* Reads a string from its opening quote on; one that is passed over, ret_string NULL, may have U+0000. */
 static int read_string(struct scan *scan, struct scan_string *ret_string) {
     const char *at = scan->at + 1;
-    if (!scan_string_read(&at, scan->end, ret_string)) {
+    if (ret_string == NULL ? !scan_string_pass(&at, scan->end) : !scan_string_read(&at, scan->end, ret_string)) {
         const bool is_ascii = at == scan->end || (signed char)*at >= 0;
         return fail(scan, at == scan->end ? SCAN_TRUNCATED : is_ascii ? SCAN_BAD_STRING : SCAN_NOT_UTF8, at);
     }
@@ -80,6 +92,15 @@ static int check_few(struct scan *scan, const struct scan_name *names, size_t n)
     return 0;
 }
 
+/* Go writes the keys of a map in order, so that nobody who makes an object through the API server can make it cost more. */
+static bool are_ascending(const struct scan *scan, const struct scan_name *names, size_t n) {
+    for (size_t i = 1; i < n; i++) {
+        if (compare_names(scan, &names[i - 1], &names[i]) >= 0)
+            return false;
+    }
+    return true;
+}
+
 /* Lets names[root] sink to its place in a heap whose largest name is on top. */
 static void sift_down(const struct scan *scan, struct scan_name *names, size_t root, size_t n) {
     for (size_t child = 2 * root + 1; child < n; child = 2 * root + 1) {
@@ -99,6 +120,8 @@ static void sift_down(const struct scan *scan, struct scan_name *names, size_t r
  * trust that nobody chooses names that collide, and in place, where qsort() may allocate.
  */
 static int check_many(struct scan *scan, struct scan_name *names, size_t n) {
+    if (are_ascending(scan, names, n))
+        return 0;
     for (size_t i = n / 2; i > 0; i--)
         sift_down(scan, names, i - 1, n);
     for (size_t left = n - 1; left > 0; left--) {
@@ -120,7 +143,7 @@ static int check_names(struct scan *scan, struct scan_name *names, size_t n) {
 
 static int remember(struct scan *scan, struct scan_string name) {
     const uint32_t n = scan->n_members;
-    if (n == LIMIT_JSON_OPEN_MEMBERS || n - scan->levels[scan->depth - 1].first_member == LIMIT_JSON_MEMBERS)
+    if (n == scan->max_open || n - scan->levels[scan->depth - 1].first_member == scan->max_members)
         return fail(scan, SCAN_TOO_MANY, name.raw.data);
     scan->members[n] = (struct scan_name){.offset = (uint32_t)(name.raw.data - scan->start),
                                           .n_bytes = (uint32_t)name.raw.n_bytes & INT32_MAX,
@@ -225,7 +248,7 @@ static int read_number(struct scan *scan, struct scan_value *ret_value) {
         return r;
     int64_t integer = 0;
     const struct text whole = {.data = digits, .n_bytes = (size_t)(digits_end - digits)};
-    if (is_real ? !is_real_in_range(digits, scan->at) : !integer_value(whole, is_negative, &integer))
+    if (is_real || scan->is_passing ? !is_real_in_range(digits, scan->at) : !integer_value(whole, is_negative, &integer))
         return fail(scan, SCAN_NUMBER_RANGE, start);
     ret_value->kind = is_real ? SCAN_REAL : SCAN_INTEGER;
     ret_value->number = (struct text){.data = start, .n_bytes = (size_t)(scan->at - start)};
@@ -272,7 +295,7 @@ int scan_value(struct scan *scan, struct scan_value *ret_value) {
     switch (*at) {
     case '"':
         ret_value->kind = SCAN_STRING;
-        return read_string(scan, &ret_value->string);
+        return read_string(scan, scan->is_passing ? NULL : &ret_value->string);
     case '{':
         return open_level(scan, SCAN_OBJECT, ret_value);
     case '[':
@@ -349,8 +372,20 @@ static int leave(struct scan *scan, uint32_t outer) {
 int scan_skip(struct scan *scan) {
     const uint32_t outer = scan->depth;
     struct scan_value value;
-    const int r = scan_value(scan, &value);
-    return r != 0 ? r : leave(scan, outer);
+    scan->is_passing = scan->is_large;
+    int r = scan_value(scan, &value);
+    if (r == 0)
+        r = leave(scan, outer);
+    scan->is_passing = false;
+    return r;
+}
+
+int scan_span(struct scan *scan, struct text *ret_span) {
+    const char *start = scan->error != 0 ? scan->at : pass_space(scan);
+    const int r = scan_skip(scan);
+    if (r == 0)
+        *ret_span = (struct text){.data = start, .n_bytes = (size_t)(scan->at - start)};
+    return r;
 }
 
 /* Reads a value that has to be of a kind. */

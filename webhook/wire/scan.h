@@ -38,8 +38,8 @@ enum scan_result {
     SCAN_BAD_STRING,   /* a control character or a wrong escape in a string */
     SCAN_NOT_UTF8,     /* bytes that are no UTF-8 (RFC 3629) */
     SCAN_NUMBER_RANGE, /* an integer beyond 64 bits, or a real from 1e308 on */
-    SCAN_TOO_DEEP,     /* more than LIMIT_JSON_DEPTH levels, or than scan_limit_depth() allows */
-    SCAN_TOO_MANY,     /* more members than LIMIT_JSON_MEMBERS or LIMIT_JSON_OPEN_MEMBERS */
+    SCAN_TOO_DEEP,     /* more levels than LIMIT_JSON_DEPTH (LIMIT_OBJECT_DEPTH), or than scan_limit_depth() allows */
+    SCAN_TOO_MANY,     /* more members than LIMIT_JSON_MEMBERS or LIMIT_JSON_OPEN_MEMBERS (LIMIT_OBJECT_OPEN_MEMBERS) */
     SCAN_DUPLICATE,    /* an object has two members of one name */
     SCAN_TRAILING,     /* something follows the document */
     SCAN_TOO_LARGE     /* 2 GiB or more */
@@ -54,23 +54,32 @@ struct scan_value {
     int64_t integer;           /* of an INTEGER */
 };
 
-/* The state; some 17 kB, of which scan_begin() touches a few words. Its members are the scanner's own. */
+/* A member's name: where it stands. */
+struct scan_name {
+    uint32_t offset;
+    uint32_t n_bytes : 31;
+    uint32_t has_escapes : 1;
+};
+
+/* Room for the names of a large document: 512 kB. One scan at a time; needs no zeroes. */
+struct scan_room {
+    struct scan_name names[LIMIT_OBJECT_OPEN_MEMBERS];
+};
+
+/* The state; some 19 kB, of which scan_begin() touches a few words. Its members are the scanner's own. */
 struct scan {
     const char *start, *at, *end;
     const char *where; /* of the error */
     int error;
-    bool has_document;
-    uint32_t depth, max_depth, n_members;
+    bool has_document, is_large, is_passing;
+    uint32_t depth, max_depth, n_members, max_members, max_open;
     struct scan_level {
         uint32_t first_member;
         bool is_object, is_empty;
-    } levels[LIMIT_JSON_DEPTH];
+    } levels[LIMIT_OBJECT_DEPTH];
     /* The names of the objects that are open, outermost first: each object looks for duplicates when it closes. */
-    struct scan_name {
-        uint32_t offset;
-        uint32_t n_bytes : 31;
-        uint32_t has_escapes : 1;
-    } members[LIMIT_JSON_OPEN_MEMBERS];
+    struct scan_name *members; /* own, or of a scan_room */
+    struct scan_name own[LIMIT_JSON_OPEN_MEMBERS];
 };
 
 /*
@@ -79,7 +88,17 @@ struct scan {
  */
 void scan_begin(struct scan *scan, struct text bytes);
 
-/* Allows fewer levels than LIMIT_JSON_DEPTH, the document's own brackets being the first. Call it right after scan_begin(). */
+/*
+ * The same for a document that carries objects of a cluster: LIMIT_OBJECT_DEPTH levels, LIMIT_OBJECT_OPEN_MEMBERS members.
+ * In what is passed over by scan_skip() and scan_span(), strings may have U+0000 and integers any size below 1e308, as both
+ * may stand in a ConfigMap or a custom resource; what is read, and names, are as strict as ever. jansson takes it with
+ * JSON_ALLOW_NUL and JSON_DECODE_INT_AS_REAL.
+ *
+ * room  lent until the scan has ended
+ */
+void scan_begin_large(struct scan *scan, struct text bytes, struct scan_room *room);
+
+/* Allows fewer levels than scan_begin() did, the document's own brackets being the first. Call it right after that. */
 void scan_limit_depth(struct scan *scan, unsigned max_depth);
 
 /*
@@ -115,6 +134,9 @@ int scan_element(struct scan *scan);
 
 /* Passes over the next value with all that is in it, checking everything. Returns 0, or why the document is refused. */
 int scan_skip(struct scan *scan);
+
+/* The same, and lends the value's bytes, to be scanned on their own: checked, duplicates and all. */
+int scan_span(struct scan *scan, struct text *ret_span);
 
 /* The document must end here but for white space. Returns 0, or why it is refused: the last word on every scan. */
 int scan_end(struct scan *scan);

@@ -93,14 +93,14 @@ static bool is_low_surrogate(int32_t unit) {
 }
 
 /* The bytes of the escape at a backslash, or 0 where it is none of RFC 8259 section 7. */
-static size_t escape_length(const char *at, const char *end) {
+static size_t escape_length(const char *at, const char *end, bool takes_zero) {
     if (end - at < 2)
         return 0;
     if (at[1] != 'u')
         return at[1] != '\0' && strchr("\"\\/bfnrt", at[1]) != NULL ? 2 : 0;
     const int32_t unit = code_unit(at, end);
     /* U+0000 would end a C string early, and two readers would then see two strings. */
-    if (unit <= 0 || is_low_surrogate(unit))
+    if (unit < 0 || (unit == 0 && !takes_zero) || is_low_surrogate(unit))
         return 0;
     if (!is_high_surrogate(unit))
         return 6;
@@ -108,17 +108,17 @@ static size_t escape_length(const char *at, const char *end) {
 }
 
 /* The bytes of a character that plain_end() stopped at and that is no quote, or 0 where it is none. */
-static size_t special_length(const char *at, const char *end) {
+static size_t special_length(const char *at, const char *end, bool takes_zero) {
     if ((signed char)*at < 0)
         return utf8_length(at, end);
-    return *at == '\\' ? escape_length(at, end) : 0;
+    return *at == '\\' ? escape_length(at, end, takes_zero) : 0;
 }
 
-bool scan_string_read(const char **at, const char *end, struct scan_string *ret_string) {
+static inline bool pass(const char **at, const char *end, bool takes_zero, struct scan_string *ret_string) {
     const char *start = *at;
     bool has_escapes = false;
     while ((*at = plain_end(*at, end)) != end && **at != '"') {
-        const size_t length = special_length(*at, end);
+        const size_t length = special_length(*at, end, takes_zero);
         if (length == 0)
             return false;
         has_escapes = has_escapes || **at == '\\';
@@ -130,6 +130,15 @@ bool scan_string_read(const char **at, const char *end, struct scan_string *ret_
     ret_string->has_escapes = has_escapes;
     (*at)++;
     return true;
+}
+
+bool scan_string_read(const char **at, const char *end, struct scan_string *ret_string) {
+    return pass(at, end, false, ret_string);
+}
+
+bool scan_string_pass(const char **at, const char *end) {
+    struct scan_string passed;
+    return pass(at, end, true, &passed);
 }
 
 /* Writes a code point as UTF-8; returns its bytes. */
@@ -187,6 +196,10 @@ size_t scan_string_unescape(struct scan_string string, char *to) {
         }
     }
     return n;
+}
+
+struct text scan_string_settle(struct scan_string string, char *place) {
+    return string.has_escapes ? (struct text){.data = place, .n_bytes = scan_string_unescape(string, place)} : string.raw;
 }
 
 /* Gives a string byte by byte, unescaped, without a place to put it. */

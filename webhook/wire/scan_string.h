@@ -23,11 +23,17 @@ struct scan_string {
  */
 bool scan_string_read(const char **at, const char *end, struct scan_string *ret_string);
 
+/* The same for a string that nobody will read: U+0000 may be in it. */
+bool scan_string_pass(const char **at, const char *end);
+
 /*
  * Writes the unescaped string, which is never longer than the raw one; to may be the raw string itself.
  * Returns its bytes.
  */
 size_t scan_string_unescape(struct scan_string string, char *to);
+
+/* Unescapes a string where it stands, place being raw.data in memory of the caller's. Returns the text, in that memory. */
+struct text scan_string_settle(struct scan_string string, char *place);
 
 /* Orders two strings by their unescaped bytes, as memcmp() would. Not for secrets. */
 int scan_string_compare(struct scan_string a, struct scan_string b);

@@ -1,5 +1,6 @@
 #include "wire/subject_access_review.h"
 
+#include "wire/advice.h"
 #include "wire/scan.h"
 
 /* A review under way: what was found of each part. What is missing is judged at the end, as members come in any order. */
@@ -7,7 +8,6 @@ struct decoder {
     struct scan scan;
     char *body;
     struct subject_access_review review;
-    size_t n_handle_keys;
     bool has_kind, has_version, has_spec, has_resource, has_non_resource;
     const char *fault; /* the first of the spec's, as a sentence; NULL: none */
 };
@@ -18,18 +18,10 @@ static void refuse(struct decoder *decoder, const char *sentence) {
         decoder->fault = sentence;
 }
 
-/* Unescapes a string where it stands: the scanner lends it const, but the body is ours to change. */
-static struct text unescape(const struct decoder *decoder, struct scan_string string) {
-    if (!string.has_escapes)
-        return string.raw;
-    char *place = decoder->body + (string.raw.data - decoder->scan.start);
-    return (struct text){.data = place, .n_bytes = scan_string_unescape(string, place)};
-}
-
 static void decode_text(struct decoder *decoder, const char *sentence, struct text *ret_text) {
     struct scan_string string;
     if (scan_string(&decoder->scan, &string) == 0)
-        *ret_text = unescape(decoder, string);
+        *ret_text = scan_string_settle(string, decoder->body + (string.raw.data - decoder->scan.start));
     else
         refuse(decoder, sentence);
 }
@@ -56,55 +48,17 @@ static void decode_groups(struct decoder *decoder) {
     }
 }
 
-static char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-/* Whether the name is that of the handle, in capitals or not. */
-static bool is_handle_key(struct scan_string name) {
-    char room[6 * sizeof("kube-introspect.io/handle")]; /* all of it as \uXXXX */
-    if (name.raw.n_bytes > sizeof(room))
-        return false;
-    const size_t n = scan_string_unescape(name, room);
-    if (n != HANDLE_EXTRA_KEY.n_bytes)
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        if (lower(room[i]) != HANDLE_EXTRA_KEY.data[i])
-            return false;
-    }
-    return true;
-}
-
-static void keep_handle(struct decoder *decoder, struct scan_string value) {
-    struct subject_access_review *review = &decoder->review;
-    if (review->n_handles++ == 0)
-        review->handle = unescape(decoder, value);
-}
-
-static void decode_extra_values(struct decoder *decoder, bool is_handle) {
-    struct scan_string value;
-    if (!is_open(decoder, scan_array, "spec.extra: each value must be an array of strings"))
-        return;
-    while (scan_element(&decoder->scan) == 0) {
-        if (scan_string(&decoder->scan, &value) != 0)
-            refuse(decoder, "spec.extra: each value must be an array of strings");
-        else if (is_handle)
-            keep_handle(decoder, value);
-    }
-}
-
 static void decode_extra(struct decoder *decoder) {
-    struct scan_string key;
-    if (!is_open(decoder, scan_object, "spec.extra: an object is expected"))
-        return;
-    while (scan_member(&decoder->scan, &key) == 0) {
-        const bool is_handle = is_handle_key(key);
-        decoder->n_handle_keys += is_handle;
-        decode_extra_values(decoder, is_handle);
-    }
-    /* Two spellings of one key: which one an authenticator meant, nobody can say, even where one is empty. */
-    if (decoder->n_handle_keys > 1 && decoder->review.n_handles < decoder->n_handle_keys)
-        decoder->review.n_handles = decoder->n_handle_keys;
+    static const char *const sentences[] = {
+        [HANDLE_EXTRA_NO_OBJECT] = "spec.extra: an object is expected",
+        [HANDLE_EXTRA_NO_STRINGS] = "spec.extra: each value must be an array of strings",
+    };
+    struct handle_extra extra;
+    const int fault = handle_extra_read(&decoder->scan, decoder->body, &extra);
+    decoder->review.handle = extra.handle;
+    decoder->review.n_handles = extra.n_handles;
+    if (fault != 0)
+        refuse(decoder, sentences[fault]);
 }
 
 /* ---- what is asked for ---- */
@@ -251,7 +205,6 @@ int subject_access_review_decode(char *body, size_t n_bytes, struct subject_acce
     struct decoder decoder;
     decoder.body = body;
     decoder.review = (struct subject_access_review){0};
-    decoder.n_handle_keys = 0;
     decoder.has_kind = decoder.has_version = decoder.has_spec = decoder.has_resource = decoder.has_non_resource = false;
     decoder.fault = NULL;
     scan_begin(&decoder.scan, (struct text){.data = body, .n_bytes = n_bytes});
@@ -275,43 +228,20 @@ int subject_access_review_decode(char *body, size_t n_bytes, struct subject_acce
 
 /* ---- the answer ---- */
 
-/* As it stands in the audit log. */
-static void append_request_id(uint64_t id, struct buffer *buffer) {
-    uint8_t bytes[sizeof(id)];
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        bytes[i] = (uint8_t)(id >> (56 - 8 * i));
-    buffer_append_hex(buffer, bytes, sizeof(bytes));
-}
-
-/* Text inside a JSON string that is being written piece by piece. */
-static void append_inside(struct text text, struct buffer *buffer) {
-    const size_t start = buffer->n_bytes;
-    buffer_append_json_string(buffer, text);
-    if (buffer->error != 0)
-        return;
-    buffer->n_bytes -= 2;
-    memmove(buffer->data + start, buffer->data + start + 1, buffer->n_bytes - start);
-}
-
 /* What kubectl shows behind "is forbidden:". */
 static void append_reason(const struct subject_access_answer *answer, struct buffer *buffer) {
-    buffer_append(buffer, TEXT(",\"reason\":\"kube-introspect: "));
-    if (answer->outcome == SUBJECT_ACCESS_UNKNOWN) {
-        buffer_append(buffer, TEXT("your sign-in could not be checked just now. Try again"));
-    } else {
-        append_inside(answer->sentence, buffer);
-        buffer_append(buffer, TEXT(" Sign in again"));
-    }
-    buffer_append(buffer, TEXT("; if that does not help, show this to your administrator: "));
-    append_inside(answer->word, buffer);
-    buffer_append(buffer, TEXT(", request "));
-    append_request_id(answer->request_id, buffer);
+    const struct advice advice = {.is_unknown = answer->outcome == SUBJECT_ACCESS_UNKNOWN,
+                                  .sentence = answer->sentence,
+                                  .word = answer->word,
+                                  .request_id = answer->request_id};
+    buffer_append(buffer, TEXT(",\"reason\":\""));
+    advice_append(&advice, buffer);
     buffer_append_char(buffer, '"');
 }
 
 static void append_evaluation_error(const struct subject_access_answer *answer, struct buffer *buffer) {
     buffer_append(buffer, TEXT(",\"evaluationError\":\"kube-introspect: "));
-    append_inside(answer->sentence, buffer);
+    buffer_append_json_inside(buffer, answer->sentence);
     buffer_append_char(buffer, '"');
 }
 

@@ -7,17 +7,14 @@
  */
 #pragma once
 
+#include "wire/handle_extra.h"
 #include "wire/token_review.h"
-
-/* The key of a user's extra that holds the handle. */
-#define HANDLE_EXTRA_KEY TEXT("kube-introspect.io/handle")
 
 /* A decoded request; every text is borrowed from the body, and empty where the request has none. */
 struct subject_access_review {
     enum review_version version;
     struct text user, uid;
-    /* Values of HANDLE_EXTRA_KEY. Keys are compared without regard to case, for headers carry them in lower case: two that
-       differ in case only count as two values, at least. */
+    /* Values of HANDLE_EXTRA_KEY: see struct handle_extra. */
     struct text handle; /* the first */
     size_t n_handles;
     /* What is asked for, for the audit log. */

@@ -16,6 +16,8 @@ CACHE, DEFAULT_CACHE_SECONDS = "authentication-token-webhook-cache-ttl", 120
 # What manifests/apiserver/README.md says may be replaced, and nothing else is.
 FOLDER, LOGS, ADDRESS = "/etc/kubernetes/introspect", "/var/log/kubernetes", "https://127.0.0.1:8443"
 
+ADMISSION_HOST = "127.0.0.1:8444"
+
 
 class Etcd:
     """One for all API servers of a session; each has a prefix of its own."""
@@ -60,9 +62,11 @@ class ClusterCertificates:
 class ControlPlane:
     """A running kube-apiserver."""
 
-    def __init__(self, folder, programs, etcd, certificates, cluster_certificates, webhook_address, flags=None, authorizes=False):
+    def __init__(self, folder, programs, etcd, certificates, cluster_certificates, webhook_address, flags=None, authorizes=False,
+                 admission_host=None):
         """flags       laid over those of manifests/apiserver/kubeadm.yaml; None takes one away
-        authorizes  it asks about requests too, as manifests/apiserver/kubeadm-authorization.yaml has it"""
+        authorizes  it asks about requests too, as manifests/apiserver/kubeadm-authorization.yaml has it
+        admission_host  host and port that it may show its certificate to when it asks about changes"""
         self.folder, self.programs, self.certificates = folder, programs, cluster_certificates
         folder.mkdir(parents=True)
         self.introspect, self.logs = folder / "introspect", folder / "logs"
@@ -71,7 +75,10 @@ class ControlPlane:
         self.port = ports.free()
         self.url = f"https://localhost:{self.port}"
         self._install(certificates, webhook_address)
+        self._install_admission(admission_host)
         more = {"authorization-mode": None, **self._extra_args("kubeadm-authorization.yaml")} if authorizes else {}
+        if admission_host:
+            more.update(self._extra_args("kubeadm-admission.yaml"))
         all_flags = {**self._flags(etcd), **more, **(flags or {})}
         self.process = Process(folder / "kube-apiserver.log", [
             programs / "kube-apiserver", *(f"--{name}={value}" for name, value in all_flags.items() if value is not None)])
@@ -88,6 +95,10 @@ class ControlPlane:
             (self.introspect / name).write_text(self._adapted(MANIFESTS / name, webhook_address))
         self.install_client(certificates.client)
         (self.introspect / "webhook-ca.crt").write_bytes(certificates.server_ca.cert.read_bytes())
+
+    def _install_admission(self, host):
+        for name in ("admission.yaml", "admission.kubeconfig") if host else ():
+            (self.introspect / name).write_text(self._adapted(MANIFESTS / name).replace(ADMISSION_HOST, host))
 
     def install_client(self, certificate):
         """The certificate that the API server shows to the webhook: the key first, so that a pair that is read half way does
@@ -149,8 +160,12 @@ class Client:
 
     def get(self, path, headers=None):
         """A response whose body is read."""
+        return self.request("GET", path, headers=headers)
+
+    def request(self, method, path, body=None, headers=None):
+        """The same for any method."""
         try:
-            self.http.request("GET", path, headers={**self.headers, **(headers or {})})
+            self.http.request(method, path, body, headers={**self.headers, **(headers or {})})
             response = self.http.getresponse()
             response.body = response.read()
             return response

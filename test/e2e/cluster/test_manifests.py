@@ -15,8 +15,8 @@ from lib import paths, wait
 from lib.webhook import command
 
 NAMESPACE = "kube-introspect"
-COMPONENTS = ("cert-manager", "service-monitor")
-FOLDERS = ("base", "overlays/in-cluster", "overlays/kind", "static-pod", "overlays/static-pod")
+COMPONENTS = ("admission", "cert-manager", "service-monitor")
+FOLDERS = ("base", "overlays/in-cluster", "overlays/kind", "static-pod", "overlays/static-pod", "admission", "overlays/watching")
 WITH_COMPONENTS = "in-cluster-with-components"
 IN_CLUSTER = ("base", "overlays/in-cluster", "overlays/kind", WITH_COMPONENTS)
 STATIC = ("static-pod", "overlays/static-pod")
@@ -203,6 +203,8 @@ def test_the_configuration_is_good(tmp_path, rendered, sources, name):
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     listeners = yaml.safe_load((tmp_path / "config.yaml").read_text())["listeners"]
     ports = {each["name"]: f"0.0.0.0:{each['containerPort']}" for each in container["ports"]}
+    # The component brings the port; the listener is for the overlay's own config.yaml.
+    assert ports.pop("admission", "0.0.0.0:8444") == "0.0.0.0:8444"
     assert ports == {"https": listeners["authentication"]["address"], "operations": listeners["operations"]["address"]}
     assert container["volumeMounts"] == [{"name": "config", "mountPath": "/etc/kube-introspect", "readOnly": True}]
 

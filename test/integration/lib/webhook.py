@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from . import audit, configuration, connection, handle, paths, ports, sentinel, wait
+from . import admission, audit, configuration, connection, handle, paths, ports, sentinel, wait
 from .caller import Caller
 from .metrics import Metrics
 
@@ -81,7 +81,7 @@ class Webhook:
 
     def _start(self):
         for _ in range(5):
-            self.port, self.operations_port = ports.free(), ports.free()
+            self.port, self.operations_port, self.admission_port = ports.free(), ports.free(), ports.free()
             self.folder.configure(self.document())
             self._spawn()
             if self._is_up():
@@ -94,8 +94,11 @@ class Webhook:
         raise AssertionError(f"the webhook did not start (exit status {status}): {self._tail()}")
 
     def document(self, issuers=None, changes=None):
-        return configuration.webhook(self.issuers if issuers is None else issuers, self.port, self.operations_port,
-                                     configuration.merged(self.changes, changes or {}))
+        merged = configuration.merged(self.changes, changes or {})
+        if "admission" in merged.get("listeners", {}):
+            address = {"listeners": {"admission": {"address": f"127.0.0.1:{self.admission_port}"}}}
+            merged = configuration.merged(merged, address)
+        return configuration.webhook(self.issuers if issuers is None else issuers, self.port, self.operations_port, merged)
 
     def _spawn(self):
         with open(self.log, "ab") as log, open(self.stdout, "ab") as stdout:
@@ -171,6 +174,10 @@ class Webhook:
 
     def caller(self, certificate=None, **more):
         return Caller(self, self.caller_tls(certificate, **more))
+
+    def validator(self, certificate=None):
+        """A caller of the admission listener, where the changes have one."""
+        return admission.Validator(self, self.caller_tls(certificate))
 
     def connect(self, tls=None, **more):
         return connection.Connection(self.port, tls or self.caller_tls(), record=self.record, **more)

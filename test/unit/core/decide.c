@@ -404,6 +404,24 @@ Test(decide, works_on_a_fact_that_no_cache_has) {
     fact_unref(fact);
 }
 
+/* A reload leaves two flights of one token in the air, and the one that was asked first may land last. */
+Test(decide, a_later_answer_that_came_first_counts_and_not_the_one_that_was_waited_for) {
+    struct decision first, second;
+    cr_assert_eq(begin(&first), DECIDE_ASK);
+    cr_assert_eq(begin(&second), DECIDE_ASK);
+    struct fact *older =
+        fixture_fact_from(TEXT("{\"active\":true," ALICE "}"), TOKEN, first.key, with.now_mono_ms);
+    with.now_mono_ms += 1000;
+    fact_unref(answer(&second, "{\"active\":false}"));
+    cache_insert(with.cache, older);
+    decide_fact(&with, older, NULL, 0, &first);
+    expect_refused(&first, REASON_INACTIVE);
+    cr_expect_null(first.identity);
+    fact_unref(older);
+    decision_deinit(&first);
+    decision_deinit(&second);
+}
+
 /* ---- mix-ups ---- */
 
 Test(decide, an_answer_to_another_question_is_nobodys_identity) {

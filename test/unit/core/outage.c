@@ -122,6 +122,19 @@ Test(outage, a_no_never_serves) {
     expect_outcome(REASON_PROVIDER_UNREACHABLE, REASON_PROVIDER_UNREACHABLE);
 }
 
+Test(outage, a_no_that_somebody_else_was_told_meanwhile_counts) {
+    learn(ACTIVE);
+    pass(TTL_MS);
+    struct decision decision;
+    cr_assert_eq(begin(&decision), DECIDE_ASK);
+    pass(1);
+    fact_unref(answer(&decision, "{\"active\":false}"));
+    decide_without(&with, REASON_PROVIDER_TIMEOUT, NULL, 0, &decision);
+    cr_expect_eq(decision.reason, REASON_PROVIDER_TIMEOUT);
+    cr_expect_null(decision.identity);
+    decision_deinit(&decision);
+}
+
 Test(outage, what_a_rule_refused_is_unavailable_and_not_a_user) {
     learn("{\"active\":true,\"sub\":\"u1\",\"groups\":[\"on-call\"]}"); /* no username */
     pass(TTL_MS);

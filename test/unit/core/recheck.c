@@ -311,6 +311,30 @@ Test(recheck, unavailable_never_prolongs_what_has_expired) {
     recheck_deinit(&recheck);
 }
 
+/* Another flight of the token, of the configuration before, say, has landed while this one waited in vain. */
+Test(recheck, a_no_that_came_meanwhile_is_not_lost_where_the_own_question_has_no_answer) {
+    learn(ACTIVE);
+    with.now_mono_ms += RECHECK_AFTER_MS;
+    struct recheck recheck;
+    cr_assert_eq(begin_recheck(&alice, &recheck), RECHECK_ASK);
+    fact_unref(answer(&recheck.decision, INACTIVE));
+    go_on(TOLD_NOTHING, &recheck);
+    expect_reason(&recheck, REASON_INACTIVE, "as young as a no must be");
+    recheck_deinit(&recheck);
+}
+
+Test(recheck, a_no_that_came_meanwhile_holds_as_long_as_any_and_never_becomes_a_yes) {
+    learn(ACTIVE);
+    with.now_mono_ms += RECHECK_AFTER_MS;
+    struct recheck recheck;
+    cr_assert_eq(begin_recheck(&alice, &recheck), RECHECK_ASK);
+    fact_unref(answer(&recheck.decision, INACTIVE));
+    with.now_mono_ms += NEGATIVE_TTL_MS; /* what stood before is still within its own ttl */
+    go_on(TOLD_NOTHING, &recheck);
+    expect_reason(&recheck, REASON_PROVIDER_TIMEOUT, "");
+    recheck_deinit(&recheck);
+}
+
 Test(recheck, unavailable_for_any_reason_is_that_reason_after_the_ttl_and_no_verdict_of_another_kind) {
     for (int i = 0; i < N_REASONS; i++) {
         learn(ACTIVE);
@@ -402,6 +426,16 @@ Test(recheck, a_fact_of_another_endpoint_is_unknown) {
     expect(&alice, REASON_PASSED_WITHOUT_FACT, CACHE_OUTCOME_MISS);
     policy.handle.refuse_unknown_fact = true;
     expect(&alice, REASON_FACT_UNKNOWN, CACHE_OUTCOME_MISS);
+}
+
+/* Within a configuration an endpoint moves by discovery only: it is the same issuer's. */
+Test(recheck, a_fact_that_this_configuration_has_judged_is_known_wherever_its_endpoint_is_now) {
+    learn(ACTIVE);
+    expect(&alice, REASON_OK, CACHE_OUTCOME_HIT);
+    endpoint = "https://localhost:9443/elsewhere";
+    expect(&alice, REASON_OK, CACHE_OUTCOME_HIT);
+    policy.generation++;
+    expect(&alice, REASON_PASSED_WITHOUT_FACT, CACHE_OUTCOME_MISS);
 }
 
 Test(recheck, a_fact_of_another_issuer_is_unknown) {

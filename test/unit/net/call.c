@@ -4,6 +4,18 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* libcurl's clock too: so a test need not wait for what libcurl does to connections that are old. */
+static _Atomic int64_t later_s;
+
+int clock_gettime(clockid_t id, struct timespec *ret_now) {
+    const int r = (int)syscall(SYS_clock_gettime, id, ret_now);
+    ret_now->tv_sec += later_s;
+    return r;
+}
 
 static void answer_active(void *context, const struct https_request *request) {
     (void)context;
@@ -156,6 +168,73 @@ Test(call, a_request_that_does_not_fit_into_the_sockets_buffer_goes_out_in_parts
     cr_assert_eq(n_got, LARGE_BYTES);
     cr_assert_eq(https_server_n_connections(world.server), 1);
     call_free(call);
+    multi_deinit(&multi);
+    world_deinit(&world);
+}
+
+/* ---- connections beside each other ---- */
+
+static void answer_behind_gate(void *context, const struct https_request *request) {
+    gate_pass(context);
+    https_reply(request, 200, "application/json", NULL, INACTIVE);
+}
+
+static void note_own_end(struct call *call, CURLcode code) {
+    *(CURLcode *)call->owner = code;
+}
+
+static void begin(struct call *call, struct multi *multi, const char *url, CURLcode *ret_code) {
+    *ret_code = CURLE_AGAIN;
+    call->done = note_own_end;
+    call->owner = ret_code;
+    cr_assert_eq(buffer_reserve(&call->request, 1), 0);
+    buffer_append_char(&call->request, 'x');
+    cr_assert_eq(call_begin_post(call, multi, url, TEXT(""), 0), 0);
+}
+
+static void turn(struct multi *multi) {
+    CURL *easy;
+    CURLcode code;
+    multi_turn(multi, 10);
+    while ((easy = multi_ended(multi, &code)) != NULL)
+        call_connected(easy, code);
+}
+
+static bool is_at_gate(struct world *world, unsigned n) {
+    pthread_mutex_lock(&world->lock);
+    const bool is = world->n_at_gate >= n;
+    pthread_mutex_unlock(&world->lock);
+    return is;
+}
+
+/* libcurl looks through its idle connections when it makes one, and for libcurl all of ours are idle. */
+Test(call, an_exchange_goes_on_whatever_libcurl_thinks_of_its_connection_when_another_is_made) {
+    struct world world;
+    world_init(&world);
+    world.introspection.timeout_ms = 1000 * 1000; /* of which the clock's leap takes a part */
+    world_serve(&world, &(struct https_settings){.script = answer_behind_gate});
+    struct multi multi;
+    struct call *first, *second;
+    CURLcode first_code, second_code;
+    gate_close(&world);
+    cr_assert_eq(multi_init(&multi), 0);
+    cr_assert_eq(call_new(&world.snapshot, 0, &first), 0);
+    cr_assert_eq(call_new(&world.snapshot, 0, &second), 0);
+    begin(first, &multi, world.endpoint, &first_code);
+    while (!is_at_gate(&world, 1))
+        turn(&multi);
+    later_s = 300; /* libcurl takes what is 118 s old for dead */
+    begin(second, &multi, world.endpoint, &second_code);
+    while (!is_at_gate(&world, 2))
+        turn(&multi);
+    gate_open(&world);
+    const int64_t end_us = clock_mono_us() + LONG_MS * 1000;
+    while ((first_code == CURLE_AGAIN || second_code == CURLE_AGAIN) && clock_mono_us() < end_us)
+        turn(&multi);
+    cr_assert_eq(second_code, CURLE_OK);
+    cr_assert_eq(first_code, CURLE_OK, "%d: its connection was closed behind its back", (int)first_code);
+    call_free(first);
+    call_free(second);
     multi_deinit(&multi);
     world_deinit(&world);
 }

@@ -162,6 +162,34 @@ Test(framing, headers_have_an_end) {
     cr_expect_eq(flood(OK "Transfer-Encoding: chunked\r\n\r\n1;", "aaaaaaaaaaaaaaaa"), FRAMING_TOO_LARGE);
 }
 
+/* Feeds chunks of one byte, each with an extension of so many, until it is refused. Returns the bytes that were taken. */
+static size_t feed_chunks(size_t n_extension, size_t n_chunks, int *ret_result) {
+    static char chunk[16384];
+    const int n = snprintf(chunk, sizeof(chunk), "1;%0*d\r\n{\r\n", (int)n_extension, 0);
+    struct buffer body;
+    struct framing framing;
+    size_t n_taken = 0;
+    buffer_init(&body, 4096);
+    framing_begin(&framing, &body, MAX_BODY);
+    *ret_result = framing_feed(&framing, OK "Transfer-Encoding: chunked\r\n\r\n", strlen(OK) + 30);
+    for (size_t i = 0; *ret_result == 0 && i < n_chunks; i++) {
+        *ret_result = framing_feed(&framing, chunk, (size_t)n);
+        n_taken += (size_t)n;
+    }
+    buffer_deinit(&body);
+    return n_taken;
+}
+
+/* Otherwise a body of 128 kB could be 10 GB on the wire, and the thread that reads it would do nothing else. */
+Test(framing, what_stands_between_the_bytes_of_a_body_has_an_end) {
+    int result;
+    const size_t n_taken = feed_chunks(8000, MAX_BODY, &result);
+    cr_expect_eq(result, FRAMING_TOO_LARGE);
+    cr_expect_leq(n_taken, 3 * LIMIT_REPLY_HEADER_BYTES);
+    feed_chunks(1, MAX_BODY, &result);
+    cr_expect_eq(result, 0, "the smallest of chunks are taken, up to the limit of the body");
+}
+
 Test(framing, a_long_value_is_cut_and_a_long_name_is_no_name_of_ours) {
     char bytes[1024];
     snprintf(bytes, sizeof(bytes),

@@ -264,9 +264,56 @@ Test(audit, a_request_after_the_login_says_who_asks_and_for_what) {
     free(line);
 }
 
+/* Rules with names of the greatest length, as many as there can be, and what came of them. */
+static struct admission_rule rules[LIMIT_ADMISSION_RULES];
+static const struct policy ruled = {.rules = rules, .n_rules = LIMIT_ADMISSION_RULES};
+
+static struct admission_results all_failed(void) {
+    static char name[LIMIT_ADMISSION_RULE_NAME_BYTES + 1];
+    struct admission_results results = {.n_items = LIMIT_ADMISSION_RULES};
+    memset(name, 'r', LIMIT_ADMISSION_RULE_NAME_BYTES);
+    for (size_t i = 0; i < LIMIT_ADMISSION_RULES; i++) {
+        rules[i] = (struct admission_rule){.name = text_of(name), .action = ADMISSION_ACTION_AUDIT};
+        results.items[i] = (struct admission_result){ADMISSION_FAILED, ADMISSION_CAUSE_MASTERS};
+    }
+    return results;
+}
+
+Test(audit, a_change_has_its_operation_and_the_rules_that_are_about_it) {
+    struct audit_record record = record_of(1);
+    struct admission_results results = all_failed();
+    rules[0].name = TEXT("mfa");
+    rules[0].action = ADMISSION_ACTION_DENY;
+    rules[2].name = TEXT("mapped");
+    results.n_items = 3;
+    results.items[0].cause = ADMISSION_CAUSE_AMR;
+    results.items[1].state = ADMISSION_NOT_ABOUT;
+    results.items[2] = (struct admission_result){.state = ADMISSION_HELD};
+    record.kind = AUDIT_ADMISSION;
+    record.subject = (struct audit_subject){.username = TEXT("corp:ada")};
+    record.request = (struct audit_request){.verb = TEXT("CREATE"), .resource = TEXT("pods"), .is_dry_run = true};
+    record.policy = &ruled;
+    record.results = &results;
+    char *line = line_of(&record);
+    cr_expect_not_null(strstr(line, "\"kind\":\"AdmissionReview\""), "%s", line);
+    cr_expect_not_null(strstr(line, "\"request\":{\"verb\":\"CREATE\",\"resource\":\"pods\",\"dryRun\":true},"
+                                    "\"rules\":[{\"name\":\"mfa\",\"action\":\"Deny\",\"result\":\"failed\","
+                                    "\"cause\":\"amr\"},{\"name\":\"mapped\",\"action\":\"Audit\","
+                                    "\"result\":\"held\"}],"),
+                       "%s", line);
+    free(line);
+    results.n_items = 0;
+    line = line_of(&record);
+    cr_expect_not_null(strstr(line, ",\"rules\":[],"), "%s", line);
+    free(line);
+}
+
 Test(audit, the_fields_of_a_line_and_of_the_documentation_are_the_same) {
     struct audit_record record = record_of(1);
-    record.kind = AUDIT_AUTHORIZATION; /* which has all that a login has */
+    const struct admission_results results = all_failed();
+    record.kind = AUDIT_ADMISSION; /* which has all that others have */
+    record.policy = &ruled;
+    record.results = &results;
     record.reason = REASON_DEGRADED;
     record.cluster = record.issuer = record.caller = TEXT("name");
     record.digest = digest;
@@ -355,13 +402,15 @@ Test(audit, a_name_cannot_leave_its_quotes_and_is_cut) {
     memset(control, '\x01', sizeof(control));
     const struct text name = {.data = control, .n_bytes = sizeof(control)};
     struct audit_record record = record_of(UINT64_MAX);
-    record.kind = AUDIT_AUTHORIZATION;
-    record.reason = REASON_DEGRADED;
-    record.because = REASON_CLIENT_CREDENTIALS_REJECTED;
+    const struct admission_results results = all_failed();
+    record.kind = AUDIT_ADMISSION;
+    record.policy = &ruled;
+    record.results = &results;
     record.cluster = record.issuer = record.caller = name; /* six bytes for each of all: the longest line there is */
     record.subject = (struct audit_subject){name, name};
-    record.request = (struct audit_request){name, name, name, name, name, name, name};
-    record.reason = REASON_CLIENT_CREDENTIALS_REJECTED;
+    record.request = (struct audit_request){name, name, name, name, name, name, name, true};
+    record.reason = REASON_DEGRADED;
+    record.because = REASON_CLIENT_CREDENTIALS_REJECTED;
     record.verdict = VERDICT_UNAVAILABLE;
     record.cache = CACHE_OUTCOME_NEGATIVE;
     record.digest = digest;

@@ -19,7 +19,8 @@ Test(config_hints, misspelt_fields_are_told_the_nearest_one) {
                  {"colour", "docs/configuration.md"},
                  {"claimMappings", "its place is issuers[].claimMappings"},
                  {"clientIDs", "its place is issuers[].tokens.clientIDs"},
-                 {"name", "its place is issuers[].name"},
+                 {"opaquePrefix", "its place is issuers[].tokens.opaquePrefix"},
+                 {"name", "docs/configuration.md"},
                  {"prefix", "docs/configuration.md"},
                  {"\"\"", "docs/configuration.md"}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -110,6 +110,33 @@ Test(metrics, what_comes_after_a_login_is_counted_apart) {
     assert_row("kube_introspect_cache_lookups_total{outcome=\"stale\"} 0");
 }
 
+Test(metrics, changes_and_their_rules_are_counted) {
+    metrics_review(metrics, METRICS_ADMISSION, VERDICT_DENY, REASON_ADMISSION_RULE, CACHE_OUTCOME_HIT, 10);
+    assert_row("kube_introspect_admission_reviews_total{verdict=\"deny\",reason=\"admission_rule\"} 1");
+    assert_row("kube_introspect_admission_review_duration_seconds_count 1");
+    const size_t mfa = metrics_rule(metrics, TEXT("mfa")), other = metrics_rule(metrics, TEXT("other"));
+    cr_assert_eq(metrics_rule(metrics, TEXT("mfa")), mfa);
+    metrics_rule_result(metrics, mfa, true);
+    metrics_rule_result(metrics, mfa, false);
+    metrics_rule_result(metrics, mfa, false);
+    metrics_rule_result(metrics, other, true);
+    assert_row("kube_introspect_admission_rule_results_total{rule=\"mfa\",result=\"held\"} 1");
+    assert_row("kube_introspect_admission_rule_results_total{rule=\"mfa\",result=\"failed\"} 2");
+    assert_row("kube_introspect_admission_rule_results_total{rule=\"other\",result=\"held\"} 1");
+}
+
+Test(metrics, rules_that_come_too_late_share_a_row) {
+    char name[32];
+    size_t row = 0;
+    for (size_t i = 0; i < LIMIT_METRICS_RULES + 1; i++) {
+        snprintf(name, sizeof(name), "rule-%zu", i);
+        row = metrics_rule(metrics, text_of(name));
+        cr_expect_eq(row, i, "%s", name);
+    }
+    metrics_rule_result(metrics, row, false);
+    assert_row("kube_introspect_admission_rule_results_total{rule=\"other\",result=\"failed\"} 1");
+}
+
 Test(metrics, the_bounds_of_buckets_rise_and_their_labels_say_them) {
     char *text = render();
     double before = 0;

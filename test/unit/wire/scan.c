@@ -494,3 +494,85 @@ Test(scan, allocates_nothing) {
     cr_expect_eq(n, 0);
     free(memory);
 }
+
+/* ---- documents that carry objects of a cluster ---- */
+
+static int skipped_large(struct text bytes) {
+    static struct scan_room room;
+    struct scan scan;
+    scan_begin_large(&scan, bytes, &room);
+    scan_skip(&scan);
+    return scan_end(&scan);
+}
+
+static int skipped_large_repeated(const char *begin, size_t n, const char *format, const char *end) {
+    char *memory;
+    const struct text document = repeated(begin, n, format, end, &memory);
+    const int r = skipped_large(document);
+    free(memory);
+    return r;
+}
+
+Test(scan, takes_a_large_object_up_to_limits_of_its_own) {
+    cr_expect_eq(skipped_large_repeated("{", LIMIT_OBJECT_OPEN_MEMBERS - 1, "\"m%zu\":0,", "\"z\":0}"), 0);
+    cr_expect_eq(skipped_large_repeated("{", LIMIT_OBJECT_OPEN_MEMBERS, "\"m%zu\":0,", "\"z\":0}"), SCAN_TOO_MANY);
+    cr_expect_eq(skipped_large_repeated("{", LIMIT_OBJECT_OPEN_MEMBERS - 1, "\"m%zu\":0,", "\"m4711\":0}"), SCAN_DUPLICATE);
+    cr_expect_eq(skipped_large_repeated("", LIMIT_OBJECT_DEPTH, "[", ""), SCAN_TRUNCATED);
+    cr_expect_eq(skipped_large_repeated("", LIMIT_OBJECT_DEPTH + 1, "[", ""), SCAN_TOO_DEEP);
+}
+
+Test(scan, passes_over_what_an_object_may_have_and_reads_it_as_strictly_as_ever) {
+    static const struct {
+        struct text value;
+        int passed, read;
+    } rows[] = {
+        {TEXT("[\"a\\u0000b\"]"), 0, SCAN_BAD_STRING},
+        {TEXT("[18446744073709551616]"), 0, SCAN_NUMBER_RANGE},
+        {TEXT("[-1e309]"), SCAN_NUMBER_RANGE, SCAN_NUMBER_RANGE},
+        {TEXT("{\"\\u0000\":1}"), SCAN_BAD_STRING, SCAN_BAD_STRING},
+        {TEXT("[\"\\ud800\"]"), SCAN_BAD_STRING, SCAN_BAD_STRING},
+        {TEXT("[\"\0\"]"), SCAN_BAD_STRING, SCAN_BAD_STRING},
+    };
+    static struct scan_room room;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct scan scan;
+        struct scan_value value;
+        struct scan_string name;
+        cr_expect_eq(skipped_large(rows[i].value), rows[i].passed, "row %zu", i);
+        scan_begin_large(&scan, rows[i].value, &room);
+        scan_value(&scan, &value);
+        if (value.kind == SCAN_OBJECT)
+            scan_member(&scan, &name);
+        else
+            scan_element(&scan);
+        scan_value(&scan, &value);
+        cr_expect_eq(scan_end(&scan) == rows[i].read, true, "row %zu: %d", i, scan_end(&scan));
+        cr_expect_neq(skipped(rows[i].value, NULL), 0, "row %zu: a small document has none of it", i);
+    }
+}
+
+Test(scan, a_large_number_of_digits_is_judged_by_its_size) {
+    cr_expect_eq(skipped_large_repeated("1", 307, "0", ""), 0);
+    cr_expect_eq(skipped_large_repeated("1", 308, "0", ""), SCAN_NUMBER_RANGE);
+}
+
+Test(scan, lends_the_bytes_of_a_value) {
+    const struct text document = TEXT(" { \"a\" :  [ 1, {\"b\":2} ] , \"c\":7}");
+    struct scan scan;
+    struct scan_string name;
+    struct text span = {0};
+    scan_begin(&scan, document);
+    cr_assert_eq(scan_object(&scan), 0);
+    cr_assert_eq(scan_member(&scan, &name), 0);
+    cr_assert_eq(scan_span(&scan, &span), 0);
+    cr_expect(text_equal(span, TEXT("[ 1, {\"b\":2} ]")), "%.*s", (int)span.n_bytes, span.data);
+    cr_assert_eq(scan_member(&scan, &name), 0);
+    cr_assert_eq(scan_span(&scan, &span), 0);
+    cr_expect(text_equal(span, TEXT("7")));
+    cr_expect_eq(scan_member(&scan, &name), SCAN_CLOSED);
+    cr_expect_eq(scan_end(&scan), 0);
+    scan_begin(&scan, TEXT("[1,]"));
+    const struct text before = span;
+    cr_expect_eq(scan_span(&scan, &span), SCAN_UNEXPECTED);
+    cr_expect(text_equal(span, before), "written on success only");
+}

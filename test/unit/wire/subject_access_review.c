@@ -2,40 +2,11 @@
 
 #include <criterion/criterion.h>
 #include <dirent.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/body.h"
 #include "lib/memory.h"
-
-/* A body on the heap, just as long as it is, so that a sanitizer sees a read behind its end. */
-struct body {
-    char *bytes;
-    size_t n_bytes, n_room;
-};
-
-static void body_append(struct body *body, struct text text) {
-    if (body->n_bytes + text.n_bytes > body->n_room) {
-        body->n_room = 2 * (body->n_bytes + text.n_bytes);
-        body->bytes = realloc(body->bytes, body->n_room);
-        cr_assert_not_null(body->bytes);
-    }
-    if (text.n_bytes != 0)
-        memcpy(body->bytes + body->n_bytes, text.data, text.n_bytes);
-    body->n_bytes += text.n_bytes;
-}
-
-static void body_fit(struct body *body) {
-    body->bytes = realloc(body->bytes, body->n_bytes == 0 ? 1 : body->n_bytes);
-    cr_assert_not_null(body->bytes);
-}
-
-static struct body body_of(struct text text) {
-    struct body body = {0};
-    body_append(&body, text);
-    body_fit(&body);
-    return body;
-}
 
 #define expect_text(actual, expected, ...)                                                                                 \
     do {                                                                                                                   \
@@ -49,14 +20,9 @@ static struct body body_of(struct text text) {
 /* ---- requests as kube-apiserver sends them ---- */
 
 static struct body recorded(const char *name) {
-    char path[256], bytes[4096];
+    char path[256];
     snprintf(path, sizeof(path), "test/data/kube-apiserver/subjectaccessreview-v1-%s.json", name);
-    FILE *file = fopen(path, "r");
-    cr_assert_not_null(file, "%s", path);
-    const size_t n = fread(bytes, 1, sizeof(bytes), file);
-    fclose(file);
-    cr_assert(n > 100 && n < sizeof(bytes), "%s", path);
-    return body_of((struct text){.data = bytes, .n_bytes = n});
+    return body_of_file(path);
 }
 
 Test(subject_access_review, reads_what_kube_apiserver_sends) {
@@ -99,50 +65,6 @@ Test(subject_access_review, reads_what_kube_apiserver_sends) {
 
 static const char *text_member(const json_t *object, const char *name) {
     return json_string_value(json_object_get(object, name));
-}
-
-static void append_base64(struct body *body, const char *encoded) {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    unsigned bits = 0, n_bits = 0;
-    for (; *encoded != '\0' && *encoded != '='; encoded++) {
-        const char *found = strchr(alphabet, *encoded);
-        cr_assert_not_null(found);
-        bits = bits << 6 | (unsigned)(found - alphabet);
-        n_bits += 6;
-        if (n_bits >= 8) {
-            n_bits -= 8;
-            const char byte = (char)(bits >> n_bits);
-            body_append(body, (struct text){.data = &byte, .n_bytes = 1});
-        }
-    }
-}
-
-/* One round of a repetition: its "#" replaced by the number, where it is numbered. */
-static void append_numbered(struct body *body, const char *pattern, bool is_numbered, json_int_t number) {
-    const char *mark = is_numbered ? strchr(pattern, '#') : NULL;
-    if (mark == NULL) {
-        body_append(body, text_of(pattern));
-        return;
-    }
-    char digits[24];
-    snprintf(digits, sizeof(digits), "%lld", (long long)number);
-    body_append(body, (struct text){.data = pattern, .n_bytes = (size_t)(mark - pattern)});
-    body_append(body, text_of(digits));
-    body_append(body, text_of(mark + 1));
-}
-
-static void append_part(struct body *body, const json_t *part, const char *file) {
-    if (json_is_string(part)) {
-        body_append(body, text_of(json_string_value(part)));
-    } else if (text_member(part, "base64") != NULL) {
-        append_base64(body, text_member(part, "base64"));
-    } else {
-        const json_int_t n = json_integer_value(json_object_get(part, "repeat"));
-        const char *pattern = text_member(part, "text");
-        cr_assert(n > 0 && pattern != NULL, "%s: a part of the body is none of the README's", file);
-        for (json_int_t i = 0; i < n; i++)
-            append_numbered(body, pattern, json_is_true(json_object_get(part, "numbered")), i);
-    }
 }
 
 static void expect_review(const struct subject_access_review *review, const json_t *expected, const char *file) {
@@ -189,10 +111,7 @@ static void decode_file(const char *file) {
     json_t *document = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
     cr_assert_not_null(document, "%s:%d: %s", path, where.line, where.text);
     const json_t *expect = json_object_get(document, "expect"), *parts = json_object_get(document, "body");
-    struct body body = {0};
-    for (size_t i = 0; i < json_array_size(parts); i++)
-        append_part(&body, json_array_get(parts, i), file);
-    body_fit(&body);
+    struct body body = body_of_parts(parts, file);
     struct subject_access_review review;
     struct error error = {{0}};
     const int r = subject_access_review_decode(body.bytes, body.n_bytes, &review, &error);
