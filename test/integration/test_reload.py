@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from lib import configuration, wait
+from lib import configuration, reply, wait
 from lib.load import Load
 from lib.webhook import RELOADED
 
@@ -131,6 +131,20 @@ def test_a_reload_does_not_touch_a_review_that_waits(provider, start):
         webhook.reload(with_prefix(webhook, "new:"))
         go.set()
         assert caller.answer().user["username"] in ("corp:alice", "new:alice")
+
+
+def test_of_two_answers_about_a_token_the_later_question_counts(provider, start):
+    """A reload asks anew, beside the question that is under way: that one may be answered last, and by what was true before."""
+    webhook = start(provider, {"introspection": {"timeout": "20s"}})
+    first, second, token = webhook.caller(), webhook.caller(), provider.issue()
+    with provider.holding(token):
+        first.ask(token, timeout="30s")
+        provider.wait_for_calls(1, token)
+        webhook.reload(with_prefix(webhook, "new:"))
+        provider.knows(token, reply.inactive())
+        wait.until(lambda: second.review(token, timeout="1s").verdict == "deny", "the revocation is known")
+        assert provider.n_calls(token) == 2
+    assert first.answer().verdict == "deny", "a yes from before the revocation, after it was known"
 
 
 def test_an_issuer_can_be_added_and_removed(provider, providers, start):

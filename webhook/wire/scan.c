@@ -191,12 +191,28 @@ static int64_t exponent_value(const char *at, const char *end) {
     return is_negative ? -sum : sum;
 }
 
+/* Whether a number from 1e308 on, from its first digit that is not zero on, is no larger than the largest double, whose
+   digits these are; whatever comes behind them is rounded off. */
+static bool is_double(const char *first, const char *end) {
+    static const char largest[] = "17976931348623157";
+    size_t n = 0;
+    for (const char *at = first; at < end && largest[n] != '\0'; at++) {
+        if (*at == '.')
+            continue;
+        if (*at != largest[n])
+            return *at < largest[n];
+        n++;
+    }
+    return true;
+}
+
 /*
  * Whether a real (checked; without its sign) is below 1e308: it is when its first digit that is not zero stands for less
- * than 10 to the 308th. The range of a double ends at 1.797e308; the part between is given up for a check without strtod(),
- * which needs a zero byte behind its input and heeds the locale.
+ * than 10 to the 308th. The range of a double ends at 1.797e308; of a number that is read, the part between is given up for
+ * a check without strtod(), which needs a zero byte behind its input and heeds the locale. In what is passed over, all that
+ * Kubernetes can hold may stand.
  */
-static bool is_real_in_range(const char *at, const char *end) {
+static bool is_real_in_range(const char *at, const char *end, bool is_passing) {
     const char *exponent = at, *point = NULL, *first = NULL;
     for (; exponent < end && (*exponent | 0x20) != 'e'; exponent++) {
         if (*exponent == '.')
@@ -208,8 +224,9 @@ static bool is_real_in_range(const char *at, const char *end) {
         return true;
     if (point == NULL)
         point = exponent;
-    const int64_t power = first < point ? point - first - 1 : point - first;
-    return power + (exponent < end ? exponent_value(exponent + 1, end) : 0) < 308;
+    const int64_t shift = exponent < end ? exponent_value(exponent + 1, end) : 0;
+    const int64_t power = (first < point ? point - first - 1 : point - first) + shift;
+    return power < 308 || (power == 308 && is_passing && is_double(first, exponent));
 }
 
 /* Passes what makes a number a real: fraction and exponent. */
@@ -248,7 +265,8 @@ static int read_number(struct scan *scan, struct scan_value *ret_value) {
         return r;
     int64_t integer = 0;
     const struct text whole = {.data = digits, .n_bytes = (size_t)(digits_end - digits)};
-    if (is_real || scan->is_passing ? !is_real_in_range(digits, scan->at) : !integer_value(whole, is_negative, &integer))
+    if (is_real || scan->is_passing ? !is_real_in_range(digits, scan->at, scan->is_passing)
+                                    : !integer_value(whole, is_negative, &integer))
         return fail(scan, SCAN_NUMBER_RANGE, start);
     ret_value->kind = is_real ? SCAN_REAL : SCAN_INTEGER;
     ret_value->number = (struct text){.data = start, .n_bytes = (size_t)(scan->at - start)};

@@ -90,8 +90,8 @@ void scan_begin(struct scan *scan, struct text bytes);
 
 /*
  * The same for a document that carries objects of a cluster: LIMIT_OBJECT_DEPTH levels, LIMIT_OBJECT_OPEN_MEMBERS members.
- * In what is passed over by scan_skip() and scan_span(), strings may have U+0000 and integers any size below 1e308, as both
- * may stand in a ConfigMap or a custom resource; what is read, and names, are as strict as ever. jansson takes it with
+ * In what is passed over by scan_skip() and scan_span(), strings may have U+0000 and numbers any size that a double has, as
+ * both may stand in a ConfigMap or a custom resource; what is read, and names, are as strict as ever. jansson takes it with
  * JSON_ALLOW_NUL and JSON_DECODE_INT_AS_REAL.
  *
  * room  lent until the scan has ended

@@ -528,6 +528,11 @@ Test(scan, passes_over_what_an_object_may_have_and_reads_it_as_strictly_as_ever)
     } rows[] = {
         {TEXT("[\"a\\u0000b\"]"), 0, SCAN_BAD_STRING},
         {TEXT("[18446744073709551616]"), 0, SCAN_NUMBER_RANGE},
+        {TEXT("[1e308]"), 0, SCAN_NUMBER_RANGE},
+        {TEXT("[-1.7976931348623157e+308]"), 0, SCAN_NUMBER_RANGE}, /* as Go writes the largest */
+        {TEXT("[179769313486231.57e294]"), 0, SCAN_NUMBER_RANGE},
+        {TEXT("[1.7976931348623158e308]"), SCAN_NUMBER_RANGE, SCAN_NUMBER_RANGE},
+        {TEXT("[0.018e310]"), SCAN_NUMBER_RANGE, SCAN_NUMBER_RANGE},
         {TEXT("[-1e309]"), SCAN_NUMBER_RANGE, SCAN_NUMBER_RANGE},
         {TEXT("{\"\\u0000\":1}"), SCAN_BAD_STRING, SCAN_BAD_STRING},
         {TEXT("[\"\\ud800\"]"), SCAN_BAD_STRING, SCAN_BAD_STRING},
@@ -553,7 +558,8 @@ Test(scan, passes_over_what_an_object_may_have_and_reads_it_as_strictly_as_ever)
 
 Test(scan, a_large_number_of_digits_is_judged_by_its_size) {
     cr_expect_eq(skipped_large_repeated("1", 307, "0", ""), 0);
-    cr_expect_eq(skipped_large_repeated("1", 308, "0", ""), SCAN_NUMBER_RANGE);
+    cr_expect_eq(skipped_large_repeated("1", 308, "0", ""), 0);
+    cr_expect_eq(skipped_large_repeated("1", 309, "0", ""), SCAN_NUMBER_RANGE);
 }
 
 Test(scan, lends_the_bytes_of_a_value) {
