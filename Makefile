@@ -115,6 +115,10 @@ e2e-provider: $(BUILD)/kube-introspect ## the part of them that needs no Kuberne
 revocation-times: $(BUILD)/kube-introspect ## measure the table of docs/revocation.md through kubectl, in three minutes
 	KUBE_INTROSPECT_SLOW=1 KUBE_INTROSPECT_BINARY=$(abspath $<) $(PYTEST) test/e2e/cluster -k test_the_times_of_the_documentation
 
+.PHONY: door-costs
+door-costs: $(BUILD)/kube-introspect ## measure what asking about requests and changes costs the API server, in five minutes
+	KUBE_INTROSPECT_SLOW=1 KUBE_INTROSPECT_BINARY=$(abspath $<) $(PYTEST) test/e2e/cluster -k test_the_costs_of_the_documentation
+
 .PHONY: e2e-kind
 e2e-kind: $(BUILD)/kube-introspect ## run end-to-end tests in a kind cluster of our own (KIND_NODE_IMAGE=name, KEEP=1: leave it up)
 	@BUILD=$(BUILD) KEEP=$(KEEP) TEST='$(TEST)' hack/e2e-kind.sh
