@@ -112,7 +112,7 @@ e2e: $(BUILD)/kube-introspect ## run end-to-end tests: the real binary, a real O
 e2e-provider: $(BUILD)/kube-introspect ## the part of them that needs no Kubernetes, in a minute
 	KUBE_INTROSPECT_BINARY=$(abspath $<) $(PYTEST) test/e2e --ignore=test/e2e/cluster --ignore=test/e2e/kind $(if $(TEST),-k '$(TEST)')
 .PHONY: revocation-times
-revocation-times: $(BUILD)/kube-introspect ## measure the table of docs/revocation.md through kubectl, in three minutes
+revocation-times: $(BUILD)/kube-introspect ## measure the tables of docs/revocation.md through kubectl and HTTP, in five minutes
 	KUBE_INTROSPECT_SLOW=1 KUBE_INTROSPECT_BINARY=$(abspath $<) $(PYTEST) test/e2e/cluster -k test_the_times_of_the_documentation
 
 .PHONY: door-costs

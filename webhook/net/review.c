@@ -43,7 +43,8 @@ static void deinit(struct review *review) {
     review->kind->deinit(review);
     runtime_unref(review->runtime);
     review->connection->n_requests--;
-    review->connection->used_mono_ms = review->mono_ms; /* of its last decision: near enough, and the clock is not read again */
+    /* When it was last decided about: near enough, and the clock is not read again. */
+    review->connection->used_mono_ms = review->mono_ms;
 }
 
 void review_done(struct review *review) {

@@ -93,7 +93,7 @@ def test_the_times_of_the_documentation_with_admission(start_cluster, measured, 
                             authorizes=False, rules=[])
     cluster.kubectl.apply(WRITERS, DEVELOPERS[1])
     for kind in ("create", "exec"):
-        measured(Refusals(cluster, by_request(kind), seconds).row(f"{kind} by HTTP, ten times a second"))
+        measured(Refusals(cluster, by_request(kind), seconds).row(f"`{kind}` by HTTP, ten times a second"))
 
 
 def test_without_the_webhook_administrators_work_on_and_our_users_change_nothing(start_cluster, measured):
