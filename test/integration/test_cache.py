@@ -22,7 +22,7 @@ def test_a_token_in_use_is_asked_about_once_within_its_ttl(provider, start):
 
 
 def test_after_the_ttl_the_provider_is_asked_again_and_believed(provider, start):
-    webhook = start(provider, {"cache": {"ttl": "300ms"}})
+    webhook = start(provider, {"cache": {"ttl": "300ms", "refreshAhead": "0s"}})
     caller, token = webhook.caller(), provider.issue()
     assert caller.review(token).verdict == "allow"
     began = time.monotonic()

@@ -40,6 +40,7 @@ def issuer(provider, changes=None, name="corp", discovery=False):
             "endpoint": provider.url + INTROSPECTION,
             "client": {"id": "kube-introspect", "method": "client_secret_basic", "secretFile": "secrets/client-secret"},
             "timeout": "2s",
+            "budget": {"perSecond": 1000000, "burst": 1000000},  # what a test under load sends is no flood
         },
         "cache": {"ttl": "30s", "negativeTTL": "10s"},
         "claimMappings": {
