@@ -106,6 +106,8 @@ class Cluster:
 
     def reason_of(self, act):
         """Does act(), which leads to one review, and gives its result and the review's audit record."""
+        # The log is written after the answer: what came before must be in it.
+        wait.until(lambda: self.counted("kube_introspect_audit_queue_bytes") == 0, "all records so far are written")
         before = len(self.webhook.audit_records())
         result = act()
         self.webhook.wait_records(before + 1)
