@@ -192,7 +192,9 @@ log: {{level: warning}}
 
 
 def row(name, values, aim=""):
-    print(f"{name:<62} {statistics.median(values):>8.2f}   [{min(values):.2f} .. {max(values):.2f}]  {aim}", flush=True)
+    middle = statistics.median(values)
+    form = ".2f" if middle >= 0.1 or middle < 0 else ".3f"
+    print(f"{name:<62} {middle:>8{form}}   [{min(values):{form}} .. {max(values):{form}}]  {aim}", flush=True)
 
 
 def cached(bench, rounds, seconds):
@@ -239,6 +241,18 @@ def uncached(bench, rounds, seconds, delay_ms, connections, aim):
 def resident_bytes(process):
     status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
     return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) * 1024
+
+
+def cpu_seconds(process):
+    fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_ms(bench, process, port, n_requests, *options):
+    """The server's CPU time for each of so many requests: what other programs do at that time hardly changes it."""
+    before = cpu_seconds(process)
+    bench.load(port, "--requests", n_requests, *options)
+    return 1000 * (cpu_seconds(process) - before) / n_requests
 
 
 def memory(bench):
@@ -298,7 +312,7 @@ def usual_review(bench, user):
 def admission(bench, rounds, seconds):
     """AdmissionReviews and logins side by side on one core, and what becomes of logins beside bodies made to take long."""
     port = free_port()
-    ours, _ = bench.webhook(bench.provider(0), handle=True, admission_port=port)
+    ours, process = bench.webhook(bench.provider(0), handle=True, admission_port=port)
     user = bench.login(ours)
     usual = usual_review(bench, user)
     large, n_large = bench.admission(user, "hostile", hostile())
@@ -333,6 +347,9 @@ def admission(bench, rounds, seconds):
     row("2,000 logins a second beside them: p99 in ms", of("p99_ms", with_bodies))
     row("the same: how much the logins' p99 moves, in %", moved("p99_ms", with_bodies))
     row("the same: how much their median moves, in %", moved("p50_ms", with_bodies))
+    for what, its_port, n, options in (("login with a handle", ours, 20000, ("--warm",)), ("review of 4 KiB", port, 20000, usual),
+                                       ("hostile body of 8 MiB", port, 20, ("--connections", 1, *large))):
+        row(f"CPU of a {what}, in ms", [cpu_ms(bench, process, its_port, n, *options) for _ in range(rounds)])
 
 
 def instructions(bench):
