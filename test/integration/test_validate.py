@@ -90,6 +90,17 @@ def test_what_cannot_be_checked_is_neither_allowed_nor_forbidden(provider, start
     assert answer.review["response"]["status"]["code"] == 503 and "Try again" in answer.message
 
 
+def test_while_the_provider_is_away_a_change_that_requires_something_of_its_token_is_refused(provider, start):
+    """outage lets people go on; it says nothing of a second factor."""
+    webhook = start(provider, {"outage": {"maxStale": "10m", "groups": []}, "cache": {"ttl": "300ms"}}, changes=CHANGES)
+    user = login(webhook.caller(), provider.issue(amr=["mfa"]))
+    expect(webhook, user, "ok", resource="secrets")
+    provider.stop()
+    wait.until(lambda: webhook.reason_of(lambda: webhook.validator().validate(user))[1]["reason"] == "degraded", "the answer is degraded")
+    _, record = expect(webhook, user, "admission_rule", resource="secrets")
+    assert {rule["name"]: rule.get("cause") for rule in record["rules"]}["mfa"] == "token_unknown"
+
+
 def test_without_handle_may_be_allowed_and_then_requires_what_nobody_knows(provider, start):
     webhook = start(provider, changes={**CHANGES, "admission": {"withoutHandle": "Allow", "rules": RULES}})
     user = {"username": "corp:alice"}
