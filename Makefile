@@ -116,7 +116,7 @@ revocation-times: $(BUILD)/kube-introspect ## measure the tables of docs/revocat
 	KUBE_INTROSPECT_SLOW=1 KUBE_INTROSPECT_BINARY=$(abspath $<) $(PYTEST) test/e2e/cluster -k test_the_times_of_the_documentation
 
 .PHONY: door-costs
-door-costs: $(BUILD)/kube-introspect ## measure what asking about requests and changes costs the API server, in five minutes
+door-costs: $(BUILD)/kube-introspect ## measure what asking about requests and changes costs the API server, in three minutes
 	KUBE_INTROSPECT_SLOW=1 KUBE_INTROSPECT_BINARY=$(abspath $<) $(PYTEST) test/e2e/cluster -k test_the_costs_of_the_documentation
 
 .PHONY: e2e-kind

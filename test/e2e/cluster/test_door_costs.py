@@ -12,7 +12,7 @@ from lib import connection, sentinel
 from refusals import REQUESTS
 from test_authorizer import WRITERS
 
-N_ROUNDS, N_USERS = 5, 20
+N_ROUNDS, N_USERS = 3, 20
 # In a hurry for so long; then so many, so many a second, which is well below what the API server can do.
 HURRY_SECONDS, N_PACED, PER_SECOND = 2, 800, 200
 DOORS = {"nobody is asked": {"authorizes": False}, "every request is asked about": {},
