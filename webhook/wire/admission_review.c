@@ -283,11 +283,8 @@ int admission_review_decode(char *body, size_t n_bytes, struct scan_room *room, 
     scan_begin_large(&decoder.scan, (struct text){.data = body, .n_bytes = n_bytes}, room);
     decode_document(&decoder);
 
-    const int malformed = scan_end(&decoder.scan);
-    if (malformed != 0) {
-        error_set(error, "byte %zu: %s", scan_offset(&decoder.scan), scan_sentence((enum scan_result)malformed));
+    if (scan_end_told(&decoder.scan, error) != 0)
         return ADMISSION_REVIEW_MALFORMED;
-    }
     const char *sentence;
     const int r = judge(&decoder, &sentence);
     if (r != 0)

@@ -483,3 +483,10 @@ const char *scan_sentence(enum scan_result result) {
     }
     return "the document is refused";
 }
+
+int scan_end_told(struct scan *scan, struct error *error) {
+    const int r = scan_end(scan);
+    if (r != 0)
+        error_set(error, "byte %zu: %s", scan_offset(scan), scan_sentence((enum scan_result)r));
+    return r;
+}

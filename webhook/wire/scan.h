@@ -26,6 +26,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "base/limits.h"
 #include "wire/scan_string.h"
 
@@ -140,6 +141,9 @@ int scan_span(struct scan *scan, struct text *ret_span);
 
 /* The document must end here but for white space. Returns 0, or why it is refused: the last word on every scan. */
 int scan_end(struct scan *scan);
+
+/* The same, and says it to people: "byte 17: a member occurs twice in one object". error may be NULL. */
+int scan_end_told(struct scan *scan, struct error *error);
 
 /* Where the error is, in bytes from the start; without an error, how far the scan has come. */
 size_t scan_offset(const struct scan *scan);

@@ -210,11 +210,8 @@ int subject_access_review_decode(char *body, size_t n_bytes, struct subject_acce
     scan_begin(&decoder.scan, (struct text){.data = body, .n_bytes = n_bytes});
     decode_document(&decoder);
 
-    const int malformed = scan_end(&decoder.scan);
-    if (malformed != 0) {
-        error_set(error, "byte %zu: %s", scan_offset(&decoder.scan), scan_sentence((enum scan_result)malformed));
+    if (scan_end_told(&decoder.scan, error) != 0)
         return SUBJECT_ACCESS_REVIEW_MALFORMED;
-    }
     const char *sentence;
     const int r = judge(&decoder, &sentence);
     if (r != 0) {

@@ -142,11 +142,8 @@ int token_review_decode(char *body, size_t n_bytes, struct token_review *ret_rev
     scan_begin(&decoder.scan, (struct text){.data = body, .n_bytes = n_bytes});
     decode_document(&decoder);
 
-    const int malformed = scan_end(&decoder.scan);
-    if (malformed != 0) {
-        error_set(error, "byte %zu: %s", scan_offset(&decoder.scan), scan_sentence((enum scan_result)malformed));
+    if (scan_end_told(&decoder.scan, error) != 0)
         return TOKEN_REVIEW_MALFORMED;
-    }
     const char *sentence;
     const int r = judge(&decoder, &sentence);
     if (r != 0) {

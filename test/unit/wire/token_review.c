@@ -7,51 +7,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/body.h"
 #include "lib/memory.h"
 #include "lib/sentinel.h"
-
-/* A body on the heap, just as long as it is, so that a sanitizer sees a read behind its end. */
-struct body {
-    char *bytes;
-    size_t n_bytes, n_room;
-};
-
-static void body_append(struct body *body, struct text text) {
-    if (body->n_bytes + text.n_bytes > body->n_room) {
-        body->n_room = 2 * (body->n_bytes + text.n_bytes);
-        body->bytes = realloc(body->bytes, body->n_room);
-        cr_assert_not_null(body->bytes);
-    }
-    if (text.n_bytes != 0)
-        memcpy(body->bytes + body->n_bytes, text.data, text.n_bytes);
-    body->n_bytes += text.n_bytes;
-}
-
-static void body_fit(struct body *body) {
-    body->bytes = realloc(body->bytes, body->n_bytes == 0 ? 1 : body->n_bytes);
-    cr_assert_not_null(body->bytes);
-}
-
-static struct body body_of(struct text text) {
-    struct body body = {0};
-    body_append(&body, text);
-    body_fit(&body);
-    return body;
-}
 
 #define REVIEW(spec) "{\"kind\":\"TokenReview\",\"apiVersion\":\"authentication.k8s.io/v1\",\"spec\":" spec "}"
 
 /* ---- requests as kube-apiserver sends them ---- */
 
 static struct body recorded(const char *name) {
-    char path[256], bytes[4096];
+    char path[256];
     snprintf(path, sizeof(path), "test/data/kube-apiserver/%s.json", name);
-    FILE *file = fopen(path, "r");
-    cr_assert_not_null(file, "%s", path);
-    const size_t n = fread(bytes, 1, sizeof(bytes), file);
-    fclose(file);
-    cr_assert(n > 100 && n < sizeof(bytes), "%s", path);
-    return body_of((struct text){.data = bytes, .n_bytes = n});
+    const struct body body = body_of_file(path);
+    cr_assert(body.n_bytes > 100, "%s", path);
+    return body;
 }
 
 Test(token_review, reads_what_kube_apiserver_sends) {
@@ -88,55 +57,6 @@ static const char *text_member(const json_t *object, const char *name) {
     return json_string_value(json_object_get(object, name));
 }
 
-static int base64_value(char c) {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *found = c == '\0' ? NULL : strchr(alphabet, c);
-    return found == NULL ? -1 : (int)(found - alphabet);
-}
-
-static void append_base64(struct body *body, const char *encoded) {
-    unsigned bits = 0, n_bits = 0;
-    for (; *encoded != '\0' && *encoded != '='; encoded++) {
-        const int value = base64_value(*encoded);
-        cr_assert_geq(value, 0);
-        bits = bits << 6 | (unsigned)value;
-        n_bits += 6;
-        if (n_bits >= 8) {
-            n_bits -= 8;
-            const char byte = (char)(bits >> n_bits);
-            body_append(body, (struct text){.data = &byte, .n_bytes = 1});
-        }
-    }
-}
-
-/* One round of a repetition: its "#" replaced by the number, where it is numbered. */
-static void append_numbered(struct body *body, const char *pattern, bool is_numbered, json_int_t number) {
-    const char *mark = is_numbered ? strchr(pattern, '#') : NULL;
-    if (mark == NULL) {
-        body_append(body, text_of(pattern));
-        return;
-    }
-    char digits[24];
-    snprintf(digits, sizeof(digits), "%lld", (long long)number);
-    body_append(body, (struct text){.data = pattern, .n_bytes = (size_t)(mark - pattern)});
-    body_append(body, text_of(digits));
-    body_append(body, text_of(mark + 1));
-}
-
-static void append_part(struct body *body, const json_t *part, const char *file) {
-    if (json_is_string(part)) {
-        body_append(body, text_of(json_string_value(part)));
-    } else if (text_member(part, "base64") != NULL) {
-        append_base64(body, text_member(part, "base64"));
-    } else {
-        const json_int_t n = json_integer_value(json_object_get(part, "repeat"));
-        const char *pattern = text_member(part, "text");
-        cr_assert(n > 0 && pattern != NULL, "%s: a part of the body is none of the README's", file);
-        for (json_int_t i = 0; i < n; i++)
-            append_numbered(body, pattern, json_is_true(json_object_get(part, "numbered")), i);
-    }
-}
-
 static int error_of(const char *word, const char *file) {
     static const char *const words[] = {"ok", "malformed", "wrong_kind", "invalid", "too_many"};
     for (int i = 0; i <= TOKEN_REVIEW_TOO_MANY; i++) {
@@ -171,10 +91,7 @@ static bool decode_file(const char *file) {
                  *parts = json_object_get(json_object_get(document, "request"), "body");
     const char *decode = text_member(expect, "decode");
     if (decode != NULL) {
-        struct body body = {0};
-        for (size_t i = 0; i < json_array_size(parts); i++)
-            append_part(&body, json_array_get(parts, i), file);
-        body_fit(&body);
+        struct body body = body_of_parts(parts, file);
         struct token_review review;
         struct error error = {{0}};
         const int r = token_review_decode(body.bytes, body.n_bytes, &review, &error);
