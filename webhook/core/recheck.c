@@ -104,28 +104,32 @@ static bool find_fact(const struct recheck_with *with, struct recheck *recheck, 
     return true;
 }
 
-/* The issuer that would be asked about the token today. Returns REASON_OK; why none would; or REASON_FACT_UNKNOWN where
-   the fact came from another one, or from another endpoint or client than it has now. */
+/* REASON_OK where the fact came from the issuer as it is asked now; REASON_FACT_UNKNOWN where its endpoint or client, or
+   the issuer itself, was another. */
+static enum reason check_origin(const struct recheck_with *with, const struct decide_issuer *asked, size_t issuer,
+                                const struct recheck *recheck) {
+    uint8_t key[DIGEST_BYTES];
+    if (fact_key(with->decide.digest, with->decide.policy->issuers[issuer].url, asked->endpoint, asked->client,
+                 fact_token(recheck->standing), key) != 0)
+        return REASON_INTERNAL;
+    return memcmp(key, recheck->decision.key, sizeof(key)) == 0 ? REASON_OK : REASON_FACT_UNKNOWN;
+}
+
+/* The issuer that would be asked about the token today. Returns REASON_OK; why none would; or REASON_FACT_UNKNOWN. */
 static enum reason find_issuer(const struct recheck_with *with,
                                struct decide_issuer (*issuer_of)(void *context, size_t issuer), void *context,
                                bool is_current, struct recheck *recheck) {
-    const struct policy *policy = with->decide.policy;
-    const struct text token = fact_token(recheck->standing);
     size_t issuer;
     enum reason reason;
-    if (triage(policy, token, &issuer, &reason) != 0)
+    if (triage(with->decide.policy, fact_token(recheck->standing), &issuer, &reason) != 0)
         return REASON_INTERNAL;
-    if (reason != REASON_OK)
-        return reason;
-    const struct decide_issuer asked = issuer_of(context, issuer);
-    uint8_t key[DIGEST_BYTES];
-    if (!is_current &&
-        fact_key(with->decide.digest, policy->issuers[issuer].url, asked.endpoint, asked.client, token, key) != 0)
-        return REASON_INTERNAL;
-    if (!is_current && memcmp(key, recheck->decision.key, sizeof(key)) != 0)
-        return REASON_FACT_UNKNOWN;
-    recheck->decision.issuer = issuer;
-    return REASON_OK;
+    if (reason == REASON_OK && !is_current) {
+        const struct decide_issuer asked = issuer_of(context, issuer);
+        reason = check_origin(with, &asked, issuer, recheck);
+    }
+    if (reason == REASON_OK)
+        recheck->decision.issuer = issuer;
+    return reason;
 }
 
 /* ---- the handle ---- */
