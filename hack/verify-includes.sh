@@ -1,5 +1,5 @@
 #!/bin/bash
-# Layers only look down, and each third-party library is known to one place.
+# Layers only look down, each third-party library is known to one place, and each module has a header of its name.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 layers=(base wire core ops net command)
@@ -30,4 +30,9 @@ fence 'http_parser' 'net/framing\.h' 'http_parser is known to net/framing only'
 fence 'jansson' 'wire/[a-z_0-9]*\.[ch]' 'jansson is known to wire/ only: ask wire/claims.h'
 fence 'yaml' 'ops/yaml\.[ch]' 'libyaml is known to ops/yaml.c only'
 fence 'openssl/' 'base/(digest|secret|base64)\.c|core/jwt[a-z_]*\.c|net/[a-z_0-9]*\.[ch]' 'OpenSSL is known to base/ crypto and net/ only'
+
+# Whoever follows the includes (hack/fuzz.sh does) finds the module of each header beside it.
+for source in webhook/{base,wire,core,ops,net}/*.c; do
+    [ -f "${source%.c}.h" ] || complain "$source: has no header of its name: what it defines is declared in ${source%.c}.h"
+done
 exit "$status"

@@ -2,6 +2,7 @@
 
 #include "base/version.h"
 #include "net/request.h"
+#include "ops/metrics_render.h"
 
 struct handler {
     h2o_handler_t super;

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "ops/config_admission.h"
+#include "ops/config_admission_warn.h"
 #include "ops/config_checks.h"
 #include "ops/config_issuer.h"
 

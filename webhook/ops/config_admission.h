@@ -29,6 +29,3 @@ extern const struct field_table config_admission_fields;
  */
 int config_admission_check(struct config_reader *reader, const struct yaml_node *root,
                            const struct admission_settings *settings, struct policy *policy);
-
-/* Warns of rules that can never match or never hold, and of rules that nobody asks. Returns 0 or -ENOMEM. */
-int config_admission_warn(struct config_reader *reader, const struct yaml_node *root, const struct policy *policy);

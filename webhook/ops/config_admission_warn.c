@@ -1,5 +1,6 @@
+#include "ops/config_admission_warn.h"
+
 #include "core/groups.h"
-#include "ops/config_admission.h"
 
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -66,6 +66,7 @@ void metrics_refresh(struct metrics *metrics, size_t issuer, bool succeeded);
 
 /* The state that an issuer's breaker has come to. */
 void metrics_breaker(struct metrics *metrics, size_t issuer, enum breaker_state state);
+
 /* The row of a rule for changes, as metrics_issuer() gives one of an issuer. */
 size_t metrics_rule(struct metrics *metrics, struct text name);
 
@@ -77,7 +78,3 @@ void metrics_reload(struct metrics *metrics, bool succeeded, uint32_t generation
 /* When a certificate that we present or trust ends. name: "authentication", "operations", "issuer:NAME". At most 64; unix_s
    0: there is no such certificate any more. Takes a lock: at start and reload only. */
 void metrics_certificate_expiry(struct metrics *metrics, const char *name, int64_t unix_s);
-
-/* Appends all of it, with the cache's and the audit log's state of now. Any thread. */
-void metrics_render(struct metrics *metrics, struct cache *cache, struct audit *audit, const char *version,
-                    struct buffer *buffer);

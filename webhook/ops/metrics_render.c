@@ -1,4 +1,4 @@
-#include "ops/metrics.h"
+#include "ops/metrics_render.h"
 
 #include <dirent.h>
 #include <inttypes.h>

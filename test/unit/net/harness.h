@@ -17,6 +17,7 @@
 #include "lib/https_server.h"
 #include "lib/sentinel.h"
 #include "net/fetch.h"
+#include "ops/metrics_render.h"
 
 #define LONG_MS 20000 /* no test waits that long unless it fails */
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/memory.h"
+#include "ops/metrics_render.h"
 
 static struct metrics *metrics;
 
