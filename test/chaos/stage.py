@@ -1,0 +1,122 @@
+"""One webhook, its provider and those who log in, through four phases: before, onset (the first seconds of the trouble), trouble,
+after. What a row of the table says is measured here."""
+
+import dataclasses
+import time
+
+from lib import configuration
+from lib.webhook import Webhook
+
+from processes import Load, Provider
+from watch import Watch
+
+RATE = 2000
+CACHED = 500
+TTL = 3
+GROUPS = ["on-call"]
+# Of 1,000 logins: cached, expiring, revoked, new, garbage. Nine of ten are with tokens that are in use.
+MIX = (830, 40, 30, 80, 20, 0)
+ISSUER = {
+    "tokens": {"clientIDs": ["app"]},
+    "introspection": {"budget": {"perSecond": 1000, "burst": 2000}},
+    "cache": {"ttl": f"{TTL}s", "refreshAhead": "1s", "negativeTTL": "1m"},
+    "outage": {"maxStale": "1h", "groups": GROUPS},
+    "clockSkew": "5s",
+}
+CHANGES = {"log": {"level": "info"}, "threads": 1}
+ONSET_SECONDS = 3
+AFTER_SECONDS = 5
+# The log of 2,000 logins a second is 1 MB a second: it is rotated as an admin's logrotate would.
+AUDIT_BYTES = 32 * 1024 * 1024
+
+
+@dataclasses.dataclass
+class Times:
+    begun: float
+    onset: float = 0
+    ended: float = 0
+    over: float = 0
+
+
+class Stage:
+    def __init__(self, folder, certificates, programs, seconds, setting):
+        """setting  a Setting: what is different on this stage"""
+        self.folder, self.certificates, self.seconds = folder, certificates, seconds
+        self.ending = []  # what is to be undone, the last first
+        self.provider = Provider(programs / "provider", setting.certificate or certificates.provider, folder / "provider.log",
+                                 setting.host)
+        self.ending.append(self.provider.stop)
+        try:
+            issuer = configuration.merged(ISSUER, setting.issuer)
+            self.webhook = Webhook(folder / "webhook", certificates, [configuration.issuer(self.provider, issuer)],
+                                   configuration.merged(CHANGES, setting.changes), prepare=setting.prepare and self._prepare(setting),
+                                   wrapper=setting.wrapper, variables=setting.variables)
+            self.ending.append(self.webhook.kill)
+            self.webhook.wait_ready()
+            self.load = Load(programs / "load", self.webhook, folder / "load.log", setting.mix or MIX, RATE, CACHED, skew=5,
+                             revoked=1000 * (TTL + 1), **{"expiring": int(self.expiring_seconds()), **setting.load})
+            self.ending.append(self.load.stop)
+            self.watch = Watch(self.webhook)
+            self.ending.append(self.watch.stop)
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self, setting):
+        def act(folder):
+            undo = setting.prepare(folder)
+            if undo:
+                self.ending.append(undo)
+        return act
+
+    def expiring_seconds(self):
+        """In the middle of the trouble."""
+        return TTL + 2 + self.seconds / 2 + 1
+
+    # ---- the course of things
+
+    def pass_time(self, seconds, act=None):
+        """What happens again and again meanwhile: act(), if there is one."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if act:
+                act()
+            time.sleep(max(0, min(0.05, end - time.monotonic())))
+            self._rotate_audit()
+
+    def _rotate_audit(self):
+        try:
+            if self.webhook.audit_path.stat().st_size > AUDIT_BYTES:
+                self.webhook.audit_path.unlink()
+        except FileNotFoundError:
+            pass
+
+    def play(self, row):
+        """The report of the load by phase, and the times of them."""
+        self.load.tell("phase before")
+        self.load.tell("revoke")
+        self.provider.revoke()
+        self.pass_time(TTL + 2)
+        self.before = self.watch.look()
+        self.counts_before = dict(self.provider.counts())
+        times = Times(time.monotonic())
+        self.load.tell("phase onset")
+        row.begin(self)
+        onset = min(ONSET_SECONDS, self.seconds / 2)
+        self.pass_time(onset, row.during and (lambda: row.during(self)))
+        times.onset = time.monotonic()
+        self.load.tell("phase trouble")
+        self.pass_time(self.seconds - onset, row.during and (lambda: row.during(self)))
+        times.ended = time.monotonic()
+        row.end(self)
+        times.over = time.monotonic()
+        self.load.tell("phase after")
+        self.pass_time(AFTER_SECONDS)
+        self.after = self.watch.look()
+        self.provider.tell("count")
+        return self.load.report(), times
+
+    def close(self):
+        for undo in reversed(self.ending):
+            undo()
+        self.ending = []
