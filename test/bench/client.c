@@ -33,11 +33,18 @@ void client_close(struct client *client) {
     client->is_busy = false;
 }
 
-/* Closes it; what that means for whoever waits. */
-static enum client_event end(struct client *client, enum client_event event) {
-    const bool was_busy = client->is_busy;
+/* Closes it; what that means for whoever waits. One that ends without a request is no news: it is seen when it is needed.
+ */
+static enum client_event end(struct client *client) {
+    const bool was_busy = client->is_busy, was_open = client->state == CLIENT_OPEN;
+    static unsigned n_said;
+    if (was_busy && n_said++ < 20) { /* for whoever wonders: standard error is a log */
+        fprintf(stderr, "load: a connection broke, %zu of %zu bytes sent, %zu received: %s\n", client->n_written,
+                client->n_request, client->n_read, strerror(errno));
+        ERR_print_errors_fp(stderr);
+    }
     client_close(client);
-    return was_busy ? event : CLIENT_PENDING;
+    return was_busy ? CLIENT_BROKEN : was_open ? CLIENT_PENDING : CLIENT_REFUSED;
 }
 
 enum client_event client_open(struct client *client) {
@@ -58,7 +65,7 @@ enum client_event client_open(struct client *client) {
     SSL_set1_host(client->ssl, "localhost");
     SSL_set_tlsext_host_name(client->ssl, "localhost");
     if (connect(client->fd, (const struct sockaddr *)&address, sizeof(address)) != 0 && errno != EINPROGRESS)
-        return end(client, CLIENT_REFUSED);
+        return end(client);
     /* A large request is written in parts. On edges only: a socket that can be written to is no news. */
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = client};
     epoll_ctl(client->endpoint->epoll, EPOLL_CTL_ADD, client->fd, &event);
@@ -71,6 +78,7 @@ static bool reply_is_whole(struct client *client) {
     const char *body = strstr(client->reply, "\r\n\r\n");
     if (body == NULL)
         return false;
+    client->is_last = strcasestr(client->reply, "\r\nconnection: close") != NULL;
     const char *length = strcasestr(client->reply, "content-length:");
     if (length == NULL || length > body) {
         fprintf(stderr, "load: a reply without Content-Length\n");
@@ -84,7 +92,7 @@ static bool wants_more(SSL *ssl, int n) {
     return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
 }
 
-/* Connects and shakes hands. CLIENT_REPLIED: it is open. */
+/* Connects and shakes hands. */
 static enum client_event get_open(struct client *client) {
     int error = 0;
     socklen_t n_error = sizeof(error);
@@ -92,32 +100,30 @@ static enum client_event get_open(struct client *client) {
         struct sockaddr_in peer;
         socklen_t n_peer = sizeof(peer);
         if (getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &error, &n_error) != 0 || error != 0)
-            return end(client, CLIENT_REFUSED);
+            return end(client);
         if (getpeername(client->fd, (struct sockaddr *)&peer, &n_peer) != 0)
             return CLIENT_PENDING; /* not connected yet */
         client->state = CLIENT_SHAKING;
     }
     const int n = SSL_do_handshake(client->ssl);
     if (n != 1)
-        return wants_more(client->ssl, n) ? CLIENT_PENDING : end(client, CLIENT_REFUSED);
+        return wants_more(client->ssl, n) ? CLIENT_PENDING : end(client);
     client->state = CLIENT_OPEN;
-    return CLIENT_REPLIED;
+    client->n_read = 0;
+    return CLIENT_OPENED;
 }
 
 enum client_event client_go_on(struct client *client) {
     if (client->state == CLIENT_CLOSED)
         return CLIENT_PENDING;
     ERR_clear_error(); /* what another connection left there is not ours */
-    if (client->state != CLIENT_OPEN) {
-        const enum client_event event = get_open(client);
-        if (event != CLIENT_REPLIED)
-            return event;
-    }
+    if (client->state != CLIENT_OPEN)
+        return get_open(client);
     while (client->is_busy && client->n_written < client->n_request) {
         const int n =
             SSL_write(client->ssl, client->request + client->n_written, (int)(client->n_request - client->n_written));
         if (n <= 0 && !wants_more(client->ssl, n))
-            return end(client, CLIENT_BROKEN);
+            return end(client);
         if (n <= 0)
             break; /* the server may be answering already: what has come is read */
         client->n_written += (size_t)n;
@@ -125,13 +131,15 @@ enum client_event client_go_on(struct client *client) {
     for (;;) {
         const int n = SSL_read(client->ssl, client->reply + client->n_read, (int)(CLIENT_REPLY_BYTES - 1 - client->n_read));
         if (n <= 0)
-            return wants_more(client->ssl, n) ? CLIENT_PENDING : end(client, CLIENT_BROKEN);
+            return wants_more(client->ssl, n) ? CLIENT_PENDING : end(client);
         client->n_read += (size_t)n;
         if (!client->is_busy)
-            return end(client, CLIENT_BROKEN); /* nobody asked for this */
+            return end(client); /* nobody asked for this */
         if (reply_is_whole(client)) {
             client->is_busy = false;
             client->n_read = 0;
+            if (client->is_last)
+                client_close(client);
             return CLIENT_REPLIED;
         }
     }
@@ -142,10 +150,5 @@ enum client_event client_send(struct client *client, const char *request, size_t
     client->n_request = n_request;
     client->n_written = client->n_read = 0;
     client->is_busy = true;
-    if (client->state == CLIENT_CLOSED) {
-        const enum client_event event = client_open(client);
-        if (event != CLIENT_PENDING)
-            return event;
-    }
     return client_go_on(client);
 }

@@ -26,6 +26,7 @@ struct client {
     SSL *ssl;
     int fd;
     bool is_busy; /* a request is under way */
+    bool is_last; /* the server has said that it ends the connection behind this reply */
     const char *request;
     size_t n_request, n_written, n_read;
     void *question; /* the owner's */
@@ -35,18 +36,19 @@ struct client {
 
 enum client_event {
     CLIENT_PENDING,
+    CLIENT_OPENED,  /* it can be sent to */
     CLIENT_REPLIED, /* reply holds the whole of it, with an end; the request is done */
     CLIENT_BROKEN,  /* the connection ended before the reply did; the request is done */
-    CLIENT_REFUSED  /* there was none to be had; the request is done */
+    CLIENT_REFUSED  /* there is none to be had */
 };
 
 /* A context for a client with a certificate of its own. Exits where the files are not good. */
 SSL_CTX *client_context(const char *ca, const char *cert, const char *key);
 
-/* Begins a connection where there is none, without a request. */
+/* Begins a connection where there is none. */
 enum client_event client_open(struct client *client);
 
-/* Sends a request, which is borrowed until it is done, over a new connection where there is none. */
+/* Sends a request, which is borrowed until it is done, over an open connection. */
 enum client_event client_send(struct client *client, const char *request, size_t n_request);
 
 /* Goes on as far as it can: call it when the connection's descriptor is ready. */

@@ -128,11 +128,14 @@ void crowd_ask(int64_t due_ns, int64_t now_ns, struct question *ret_question) {
         [STREAM_CACHED] = TOKEN_GOOD, [STREAM_EXPIRING] = TOKEN_GOOD,   [STREAM_REVOKED] = TOKEN_REVOKED,
         [STREAM_NEW] = TOKEN_GOOD,    [STREAM_GARBAGE] = TOKEN_GARBAGE, [STREAM_AGAIN] = TOKEN_GOOD};
     const enum stream stream = choose_stream();
-    histogram_add(&phases[n_phases - 1].late, (now_ns - due_ns) / 1000);
+    unsigned phase = n_phases - 1;
+    while (phase > 0 && due_ns < phases[phase].begun_ns)
+        phase--;
+    histogram_add(&phases[phase].late, (now_ns - due_ns) / 1000);
     *ret_question =
         (struct question){.stream = stream,
                           .due_ns = due_ns,
-                          .phase = n_phases - 1,
+                          .phase = phase,
                           .token = {.kind = kinds[stream],
                                     .number = choose_number(stream),
                                     .issued_unix_s = settings.now_unix_s,

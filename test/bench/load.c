@@ -41,6 +41,9 @@
 #define MAX_CONNECTIONS 4096
 #define HEAD_BYTES 1024
 #define COMMAND_BYTES 256
+/* Connections that are being made at one time: a server that was late for a moment is not given a thousand handshakes for
+ * it. */
+#define MAX_OPENING 2
 /* No caller waits longer: kube-apiserver's time limit is 30 s. */
 #define PATIENCE_NS 40000000000LL
 
@@ -63,11 +66,14 @@ static struct crowd_settings crowd = {.expiring_s = 3600, .lifetime_s = 8 * 3600
 static struct client *clients;
 static struct question *questions; /* what each client asks, of a crowd */
 static struct client **idle;       /* a stack: the one used last is used next, as Go's client does */
-static size_t n_idle;
+static struct client **closed;
+static size_t n_idle, n_closed, n_opening;
+static int64_t start_ns; /* of the schedule */
+static uint64_t n_due;   /* requests of the schedule that have been sent */
 static struct histogram times;
 static size_t n_errors, n_sent, n_warmed;
 static uint64_t run_id;
-static bool is_ending;
+static bool is_ending, is_settling;
 
 static int64_t now_ns(void) {
     struct timespec now;
@@ -169,55 +175,94 @@ static void build_request(const struct client *client, char *request, int64_t du
 
 /* ---- answers ---- */
 
-static void be_idle(struct client *client) {
-    idle[n_idle++] = client;
-}
-
 static void count_answer(const struct client *client) {
     if (strstr(client->reply, settings.expect) == NULL)
         n_errors++;
     histogram_add(&times, (now_ns() - client->due_ns) / 1000);
 }
 
-/* What came of a client's request, if anything did. */
+/* When the next request is due. */
+static int64_t next_due_ns(int64_t now) {
+    return settings.rate > 0 ? start_ns + (int64_t)((double)n_due * (1e9 / settings.rate)) : now;
+}
+
+/* There is no connection to be had: whoever would have used it is told so. */
+static void refuse_next(void) {
+    const int64_t now = now_ns(), due = next_due_ns(now);
+    struct question question;
+    if (due > now || is_settling)
+        return;
+    n_due++;
+    crowd_ask(due, now, &question);
+    crowd_lost(&question, LOSS_REFUSED, now);
+}
+
+/* What came of a client's request or connection, if anything did. */
 static void take(struct client *client, enum client_event event) {
-    const struct question *question = &questions[client - clients];
+    if (event != CLIENT_PENDING && event != CLIENT_OPENED && event != CLIENT_REPLIED && settings.crowd == NULL)
+        die("no connection");
     switch (event) {
     case CLIENT_PENDING:
         return;
+    case CLIENT_OPENED:
+        n_opening--;
+        break;
     case CLIENT_REPLIED:
         if (settings.crowd != NULL)
-            crowd_answered(question, client->reply, now_ns());
+            crowd_answered(&questions[client - clients], client->reply, now_ns());
         else
             count_answer(client);
         break;
     case CLIENT_BROKEN:
+        crowd_lost(&questions[client - clients], LOSS_BROKEN, now_ns());
+        closed[n_closed++] = client;
+        return;
     case CLIENT_REFUSED:
-        if (settings.crowd == NULL)
-            die("the server closed a connection");
-        crowd_lost(question, event == CLIENT_BROKEN ? LOSS_BROKEN : LOSS_REFUSED, now_ns());
-        break;
+        n_opening--;
+        closed[n_closed++] = client;
+        refuse_next();
+        return;
     }
-    be_idle(client);
+    idle[n_idle++] = client;
 }
 
 /* ---- the run ---- */
 
+static void open_one(void) {
+    if (n_closed == 0 || n_opening == MAX_OPENING)
+        return;
+    struct client *client = closed[--n_closed];
+    n_opening++;
+    take(client, client_open(client));
+}
+
+/* One that can be sent to, or NULL. */
+static struct client *idle_client(void) {
+    while (n_idle > 0) {
+        struct client *client = idle[--n_idle];
+        if (client->state == CLIENT_OPEN)
+            return client;
+        closed[n_closed++] = client;
+    }
+    return NULL;
+}
+
 /* Sends what is due by now; returns when the next one is. */
-static int64_t send_due(int64_t start_ns, int64_t end_ns, uint64_t *n_due) {
-    const double interval_ns = settings.rate > 0 ? 1e9 / settings.rate : 0;
+static int64_t send_due(int64_t end_ns) {
     for (;;) {
         const int64_t now = now_ns();
         if (settings.n_requests > 0 && n_sent >= settings.n_requests)
             return now; /* enough: run() sees it */
-        const int64_t due = settings.rate > 0 ? start_ns + (int64_t)((double)*n_due * interval_ns) : now;
+        const int64_t due = next_due_ns(now);
         if (due > now || now >= end_ns)
             return due;
-        if (n_idle == 0)
+        struct client *client = idle_client();
+        if (client == NULL) {
+            open_one();
             return now + 1000000000;
-        struct client *client = idle[--n_idle];
+        }
         char *request = request_of(client);
-        (*n_due)++;
+        n_due++;
         build_request(client, request, due);
         client->due_ns = due;
         take(client, client_send(client, request, n_request_text));
@@ -265,7 +310,7 @@ static void lose_patience(void) {
             continue;
         crowd_lost(&questions[i], LOSS_SILENT, now);
         client_close(&clients[i]);
-        be_idle(&clients[i]);
+        closed[n_closed++] = &clients[i];
     }
 }
 
@@ -285,10 +330,11 @@ static void wait_for_events(int epoll, int64_t wait_ns) {
 }
 
 static void run(int epoll, double seconds) {
-    const int64_t start = now_ns(), end = start + (int64_t)(seconds * 1e9);
-    uint64_t n_due = 0;
+    start_ns = now_ns();
+    n_due = 0;
+    const int64_t end = start_ns + (int64_t)(seconds * 1e9);
     for (;;) {
-        const int64_t next = send_due(start, end, &n_due);
+        const int64_t next = send_due(end);
         const int64_t now = now_ns();
         if (now >= end || is_ending || (settings.n_requests > 0 && n_sent >= settings.n_requests))
             return;
@@ -296,11 +342,21 @@ static void run(int epoll, double seconds) {
     }
 }
 
+static bool is_busy(void) {
+    for (int i = 0; i < settings.n_connections; i++) {
+        if (clients[i].is_busy)
+            return true;
+    }
+    return false;
+}
+
 /* Lets what is under way end, so that the next run starts clean. */
 static void settle(int epoll, double seconds) {
     const int64_t end = now_ns() + (int64_t)(seconds * 1e9);
-    while (n_idle < (size_t)settings.n_connections && now_ns() < end)
+    is_settling = true;
+    while (is_busy() && now_ns() < end)
         wait_for_events(epoll, 50000000);
+    is_settling = false;
 }
 
 static void report(double seconds) {
@@ -314,16 +370,9 @@ static void report(double seconds) {
 
 /* All connections, before the clock starts. */
 static void connect_all(int epoll) {
-    for (int i = 0; i < settings.n_connections; i++)
-        take(&clients[i], client_open(&clients[i]));
-    for (bool is_open = false; !is_open;) {
+    while (n_idle < (size_t)settings.n_connections) {
+        open_one();
         wait_for_events(epoll, 50000000);
-        is_open = true;
-        for (int i = 0; i < settings.n_connections; i++) {
-            if (clients[i].state == CLIENT_CLOSED)
-                die("connect");
-            is_open &= clients[i].state == CLIENT_OPEN;
-        }
     }
 }
 
@@ -462,7 +511,8 @@ int main(int argc, char **argv) {
     clients = calloc(n, sizeof(*clients));
     questions = calloc(n, sizeof(*questions));
     idle = calloc(n, sizeof(struct client *));
-    if (clients == NULL || questions == NULL || idle == NULL || getrandom(&run_id, sizeof(run_id), 0) < 0)
+    closed = calloc(n, sizeof(struct client *));
+    if (clients == NULL || questions == NULL || idle == NULL || closed == NULL || getrandom(&run_id, sizeof(run_id), 0) < 0)
         die("start");
     if (settings.warm)
         run_id = 1; /* the same tokens in each run: the first one fills the cache */
@@ -473,7 +523,7 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     for (int i = settings.n_connections; i-- > 0;) {
         clients[i].endpoint = &endpoint;
-        be_idle(&clients[i]);
+        closed[n_closed++] = &clients[i];
     }
     return settings.crowd != NULL ? be_a_crowd(epoll) : measure(epoll);
 }

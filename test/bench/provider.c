@@ -9,7 +9,7 @@
  *     mode MODE             ok, 500, 503, 429, html, half (of a reply, then the end), silent
  *     delay MS
  *     revoke                tokens of the revocable kind are no longer active
- *     certificate CERT KEY  for connections from now on; those that are there are ended
+ *     certificate CERT KEY  for connections from now on
  *     close                 ends all connections
  *     drop, pass            all packets to the provider are lost, those to open its connections too; no longer
  *
@@ -276,11 +276,8 @@ static bool obey(char *line) {
         end_waiting();
         return true;
     }
-    if (strcmp(word, "certificate") == 0 && second != NULL) {
-        const bool is_good = use_certificate(first, second);
-        end_connections();
-        return is_good;
-    }
+    if (strcmp(word, "certificate") == 0 && second != NULL)
+        return use_certificate(first, second);
     if (strcmp(word, "revoke") == 0)
         is_revoked = true;
     else if (strcmp(word, "close") == 0)

@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,10 +21,13 @@ from lib import paths, sentinel  # noqa: E402
 from lib.certificates import Certificates  # noqa: E402
 
 import table  # noqa: E402
+import own_rows  # noqa: E402
+import provider_rows  # noqa: E402
 from row import Result  # noqa: E402
-from rows import ROWS  # noqa: E402
 from skip import Skip  # noqa: E402
 from stage import Stage  # noqa: E402
+
+ROWS = provider_rows.ROWS + own_rows.ROWS
 
 
 class Run:
@@ -34,16 +38,17 @@ class Run:
         self.programs = Path(options.programs).resolve()
         self.folder = Path(tempfile.mkdtemp(prefix="kube-introspect-chaos-"))
         self.certificates = Certificates(self.folder / "certificates")
+        self.certificates.provider_renewed = self.certificates.provider_ca.server("provider-renewed")
         self.certificates.provider_expired = self.certificates.provider_ca.expired("provider-expired", "localhost")
         self.passed = self.failed = self.skipped = 0
 
     def play(self, row):
-        seconds = max(self.options.seconds, row.least_seconds)
-        folder = self.folder / row.name
-        folder.mkdir()
+        seconds = min(max(self.options.seconds, row.least_seconds), row.most_seconds)
+        folder = self.folder / "rows" / row.name
+        folder.mkdir(parents=True)
         stage = None
         try:
-            stage = Stage(folder, self.certificates, self.programs, seconds, row.setting(self))
+            stage = Stage(self, folder, seconds, row.setting(self))
             result = Result(row, stage, *stage.play(row))
             (folder / "report.json").write_text(json.dumps(result.report, indent=1))
             print(table.line(table.cells(result)), flush=True)
@@ -65,7 +70,7 @@ class Run:
         self.failed += 1
         for sentence in failures:
             print(f"    {row.name}: {sentence}")
-        print(f"    see {self.folder / row.name}; again: make chaos TEST={row.name} SECONDS={seconds:g}", flush=True)
+        print(f"    see {self.folder / 'rows' / row.name}; again: make chaos TEST={row.name} SECONDS={seconds:g}", flush=True)
 
     def search(self):
         """No part of a token or secret in anything that was written."""
@@ -93,6 +98,7 @@ def main():
     parser.add_argument("--ci", action="store_true", help="only what two minutes have room for")
     parser.add_argument("rows", nargs="*")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     known = {row.name: row for row in ROWS}
     unknown = [name for name in options.rows if name not in known]
     if unknown:

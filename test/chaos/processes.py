@@ -54,7 +54,7 @@ class Provider:
         self.tell("revoke")
 
     def present(self, certificate):
-        """Another certificate, and connections anew."""
+        """Another certificate, to connections from now on."""
         self.certificate = certificate
         self.tell("certificate", certificate.cert, certificate.key)
 

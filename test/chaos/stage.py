@@ -39,9 +39,10 @@ class Times:
 
 
 class Stage:
-    def __init__(self, folder, certificates, programs, seconds, setting):
+    def __init__(self, run, folder, seconds, setting):
         """setting  a Setting: what is different on this stage"""
-        self.folder, self.certificates, self.seconds = folder, certificates, seconds
+        self.run, self.folder, self.certificates, self.seconds = run, folder, run.certificates, seconds
+        certificates, programs = run.certificates, run.programs
         self.ending = []  # what is to be undone, the last first
         self.provider = Provider(programs / "provider", setting.certificate or certificates.provider, folder / "provider.log",
                                  setting.host)

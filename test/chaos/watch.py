@@ -8,16 +8,18 @@ from lib.metrics import Metrics
 
 INTERVAL_SECONDS = 0.25
 CALLS = "kube_introspect_introspection_calls_total"
+UNDER_WAY = "kube_introspect_introspections_in_flight"
 STATE = "kube_introspect_breaker_state"
 NEGATIVE = ("kube_introspect_cache_entries", {"part": "negative"})
+STARTED = "process_start_time_seconds"
 MEMORY = "process_resident_memory_bytes"
 
 
 class Sample:
     def __init__(self, metrics, calls_before):
         self.at = time.monotonic()
-        self.ended_calls = metrics.value(CALLS) or 0
-        self.calls = calls_before + self.ended_calls
+        self.own_calls = (metrics.value(CALLS) or 0) + (metrics.value(UNDER_WAY) or 0)
+        self.calls = calls_before + self.own_calls  # that have begun
         self.is_closed = metrics.value(STATE) == 0
         self.negative = metrics.value(NEGATIVE[0], **NEGATIVE[1])
         self.memory = metrics.value(MEMORY)
@@ -44,9 +46,9 @@ class Watch:
         """Now; gives what it saw."""
         metrics = Metrics(re.sub(r"(?m)^\w+_bucket\{.*\n", "", self.webhook.operations("/metrics")[2]))
         sample = Sample(metrics, self.before)
-        if self.samples and sample.calls < self.samples[-1].calls:
+        if self.samples and sample.metrics.value(STARTED) != self.samples[-1].metrics.value(STARTED):
             self.before = self.samples[-1].calls
-            sample.calls = self.before + sample.ended_calls
+            sample.calls = self.before + sample.own_calls
         self.samples.append(sample)
         return sample
 

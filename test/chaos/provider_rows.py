@@ -1,4 +1,4 @@
-"""The rows: what goes wrong with the provider, and what goes wrong with us. A row says how it begins and ends, and what must hold."""
+"""What goes wrong with the provider. A row says how it begins and ends, and what must hold."""
 
 import signal
 import time
@@ -37,6 +37,7 @@ def stop_flapping(stage):
 def show_expired(stage):
     stage.usual = stage.provider.certificate
     stage.provider.present(stage.certificates.provider_expired)
+    stage.provider.tell("close")
 
 
 def show_valid(stage):
@@ -52,7 +53,7 @@ def no_allowed_in_the_end(result):
         yield "no login was degraded before that"
 
 
-PROVIDER_ROWS = [
+ROWS = [
     Row("refused", "connections are refused", lambda stage: stage.provider.kill(), lambda stage: stage.provider.start(),
         shows=("breaker_open",), may=("provider_unreachable",), calls_a_second=ONE_A_SECOND),
     Row("silent", "it takes connections and says nothing", send(signal.SIGSTOP), send(signal.SIGCONT),
@@ -79,5 +80,3 @@ PROVIDER_ROWS = [
         setting=lambda run: Setting(issuer={"outage": {"maxStale": "1s"}}), serves=False, least_seconds=8,
         shows=("breaker_open",), may=("provider_unreachable",), check=no_allowed_in_the_end),
 ]
-
-ROWS = PROVIDER_ROWS
