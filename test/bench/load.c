@@ -43,7 +43,7 @@
 #define COMMAND_BYTES 256
 /* Connections that are being made at one time: a server that was late for a moment is not given a thousand handshakes for
  * it. */
-#define MAX_OPENING 2
+#define MAX_OPENING 8
 /* No caller waits longer: kube-apiserver's time limit is 30 s. */
 #define PATIENCE_NS 40000000000LL
 

@@ -2,7 +2,7 @@
  * An introspection endpoint on h2o that is faster than what is measured with it.
  *
  *   provider PORT CERT KEY DELAY_MS            every token is active; every answer takes so long (0: at once)
- *   provider PORT CERT KEY DELAY_MS truth      a token is what is written in it (token.h), and the provider does what its
+ *   provider PORT CERT KEY DELAY_MS ISSUER     a token is what is written in it (token.h), and the provider does what its
  * standard input says, a line each, answered by a line of JSON with what it has counted so far:
  *
  *     count                 nothing else
@@ -39,7 +39,9 @@ static h2o_globalconf_t config;
 static h2o_context_t context;
 static h2o_accept_ctx_t accept_context;
 static int port, delay_ms;
-static bool is_truthful, is_revoked;
+static char own_issuer[256];
+static bool is_truthful; /* or every token is active */
+static bool is_revoked;
 static enum mode mode;
 static unsigned long n_calls, n_active, n_inactive;
 
@@ -58,15 +60,14 @@ static void send_json(h2o_req_t *req, int status, const char *reason, const char
     send_text(req, status, reason, "application/json; charset=utf-8", body);
 }
 
-static void send_active(h2o_req_t *req, const char *user, const char *groups, const char *aud, long long issued,
-                        long long exp) {
+static void send_active(h2o_req_t *req, const char *user, const char *groups, long long issued, long long exp) {
     char reply[1024];
     snprintf(reply, sizeof(reply),
              "{\"active\":true,\"sub\":\"user-2bd806c97f0e00af\",\"preferred_username\":\"%s\",\"username\":\"%s\","
              "\"email\":\"alice@example.test\",\"email_verified\":true,\"name\":\"Alice Adams\",\"groups\":[%s],"
-             "\"client_id\":\"app\",\"exp\":%lld,\"iat\":%lld,\"iss\":\"https://localhost:%d\","
-             "\"aud\":\"%s\",\"scope\":\"openid email groups\",\"token_type\":\"Bearer\"}",
-             user, user, groups, exp, issued, port, aud);
+             "\"client_id\":\"app\",\"exp\":%lld,\"iat\":%lld,\"iss\":\"%s\","
+             "\"aud\":\"kubernetes\",\"scope\":\"openid email groups\",\"token_type\":\"Bearer\"}",
+             user, user, groups, exp, issued, own_issuer);
     n_active++;
     send_json(req, 200, "OK", reply);
 }
@@ -89,7 +90,7 @@ static void send_truth(h2o_req_t *req) {
     }
     char user[TOKEN_USER_BYTES + 1];
     token_user(&token, user);
-    send_active(req, user, "\"developers\",\"on-call\"", "kubernetes", token.issued_unix_s, token.exp_unix_s);
+    send_active(req, user, "\"developers\",\"on-call\"", token.issued_unix_s, token.exp_unix_s);
 }
 
 /* ---- half a reply ---- */
@@ -116,7 +117,7 @@ static void send_reply(h2o_req_t *req) {
         if (is_truthful)
             send_truth(req);
         else
-            send_active(req, "alice", "\"developers\",\"team-a\"", "kubernetes", 1795375691, 4102444800);
+            send_active(req, "alice", "\"developers\",\"team-a\"", 1795375691, 4102444800);
         break;
     case MODE_500:
         send_json(req, 500, "Internal Server Error", "{\"error\":\"server_error\"}");
@@ -309,13 +310,17 @@ static void on_command(h2o_socket_t *socket, const char *error) {
 
 int main(int argc, char **argv) {
     if (argc != 5 && argc != 6) {
-        fprintf(stderr, "provider PORT CERT KEY DELAY_MS [truth]\n");
+        fprintf(stderr, "provider PORT CERT KEY DELAY_MS [ISSUER]\n");
         return 2;
     }
     signal(SIGPIPE, SIG_IGN); /* a caller that goes must not take it along */
     port = (int)strtol(argv[1], NULL, 10);
     delay_ms = (int)strtol(argv[4], NULL, 10);
     is_truthful = argc == 6;
+    if (is_truthful)
+        snprintf(own_issuer, sizeof(own_issuer), "%s", argv[5]);
+    else
+        snprintf(own_issuer, sizeof(own_issuer), "https://localhost:%d", port);
     h2o_config_init(&config);
     config.http1.req_timeout = 120000;
     h2o_hostconf_t *host = h2o_config_register_host(&config, h2o_iovec_init(H2O_STRLIT("default")), 65535);

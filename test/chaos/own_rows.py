@@ -1,11 +1,13 @@
 """What goes wrong with the webhook itself and with the machine that it runs on."""
 
+import datetime
+import json
 import signal
 import socket
 import subprocess
 import time
-from pathlib import Path
 
+import faketime
 from row import Row, Setting
 from skip import Skip
 
@@ -100,27 +102,29 @@ HOUR = 3600
 
 
 def with_clock(run):
-    libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-    if not libraries:
+    if not faketime.LIBRARY:
         raise Skip("libfaketime is not installed")
     run.offset = run.folder / "offset"
     run.offset.write_text("+0")
-    return Setting(variables={"LD_PRELOAD": str(libraries[0]), "FAKETIME_TIMESTAMP_FILE": str(run.offset), "FAKETIME_NO_CACHE": "1",
-                              "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"},
-                   mix=(870, 0, 30, 80, 20, 0))
+    return Setting(variables=faketime.variables(run.offset), mix=(870, 0, 30, 80, 20, 0))
 
 
 def step(seconds):
-    def act(stage):
-        stage.run.offset.write_text(f"{seconds:+d}")
-    return act
+    return lambda stage: stage.run.offset.write_text(f"{seconds:+d}")
 
 
-def clock_was(seconds):
-    """The audit log's times show that the program's clock was stepped, and by how much."""
+def step_back(stage):
+    """And look first at what time the program thought it was: in the newest line of its audit log."""
+    lines = stage.webhook.audit_path.read_bytes()[-20000:].split(b"\n")
+    told = datetime.datetime.fromisoformat(json.loads(lines[-2])["time"])
+    stage.seen_offset = told.timestamp() - time.time()
+    stage.run.offset.write_text("+0")
+
+
+def was_stepped(seconds):
     def check(result):
-        if abs(result.stepped - seconds) > 60:
-            yield f"the clock was not stepped by {seconds} s but by {result.stepped:.0f} s"
+        if abs(result.stage.seen_offset - seconds) > 60:
+            yield f"the program's clock was not stepped by {seconds} s, but by {result.stage.seen_offset:.0f}"
     return check
 
 
@@ -160,10 +164,11 @@ ROWS = [
         setting=lambda run: Setting(prepare=small_disk), shows=("audit_unwritable",), serves=False),
     Row("disk-continue", "our disk is full, `whenUnwritable: Continue`", fill_disk, make_room, during=keep_disk_full,
         setting=lambda run: Setting(prepare=small_disk, changes={"audit": {"whenUnwritable": "Continue"}})),
-    Row("clock-ahead", "our clock steps an hour ahead", step(HOUR), step(0), setting=with_clock),
-    Row("clock-behind", "our clock steps an hour back", step(-HOUR), step(0), setting=with_clock),
+    Row("clock-ahead", "our clock steps an hour ahead", step(HOUR), step_back, setting=with_clock, check=was_stepped(HOUR)),
+    Row("clock-behind", "our clock steps an hour back, before tokens were issued", step(-HOUR), step_back, setting=with_clock,
+        check=was_stepped(-HOUR), shows=("issued_in_future",), serves=False),
     Row("rotation", f"certificates, ours and the provider's, are replaced {ROTATIONS} times", begin_to_rotate, during=rotate,
-        check=all_were_used),
+        setting=lambda run: Setting(load={"connections": 64}), least_seconds=10, check=all_were_used),
     Row("stopped", "our process is stopped (SIGSTOP), then goes on", lambda stage: stage.webhook.signal(signal.SIGSTOP),
         lambda stage: stage.webhook.signal(signal.SIGCONT), serves=False, most_seconds=5),
     Row("killed", "our process is killed (SIGKILL), and after a moment started again", lambda stage: stage.webhook.kill(),

@@ -26,7 +26,7 @@ class Provider:
         deadline = time.monotonic() + 10 * wait.SLOWNESS
         while True:
             self.process = subprocess.Popen(
-                [self.program, str(self.port), self.certificate.cert, self.certificate.key, "0", "truth"], text=True,
+                [self.program, str(self.port), self.certificate.cert, self.certificate.key, "0", self.url], text=True,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(self.log, "a"))
             if self.process.stdout.readline() == "ready\n":
                 break

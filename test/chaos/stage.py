@@ -10,20 +10,18 @@ from lib.webhook import Webhook
 from processes import Load, Provider
 from watch import Watch
 
-RATE = 2000
-CACHED = 500
-TTL = 3
 GROUPS = ["on-call"]
 # Of 1,000 logins: cached, expiring, revoked, new, garbage. Nine of ten are with tokens that are in use.
 MIX = (830, 40, 30, 80, 20, 0)
 ISSUER = {
     "tokens": {"clientIDs": ["app"]},
     "introspection": {"budget": {"perSecond": 1000, "burst": 2000}},
-    "cache": {"ttl": f"{TTL}s", "refreshAhead": "1s", "negativeTTL": "1m"},
+    "cache": {"negativeTTL": "1m"},
     "outage": {"maxStale": "1h", "groups": GROUPS},
     "clockSkew": "5s",
 }
 CHANGES = {"log": {"level": "info"}, "threads": 1}
+PAUSE_SECONDS = 0.3
 ONSET_SECONDS = 3
 AFTER_SECONDS = 5
 # The log of 2,000 logins a second is 1 MB a second: it is rotated as an admin's logrotate would.
@@ -48,14 +46,16 @@ class Stage:
                                  setting.host)
         self.ending.append(self.provider.stop)
         try:
-            issuer = configuration.merged(ISSUER, setting.issuer)
+            self.ttl = setting.ttl
+            times = {"cache": {"ttl": f"{setting.ttl}s", "refreshAhead": f"{setting.refresh_ahead}s"}}
+            issuer = configuration.merged(configuration.merged(ISSUER, times), setting.issuer)
             self.webhook = Webhook(folder / "webhook", certificates, [configuration.issuer(self.provider, issuer)],
                                    configuration.merged(CHANGES, setting.changes), prepare=setting.prepare and self._prepare(setting),
                                    wrapper=setting.wrapper, variables=setting.variables)
             self.ending.append(self.webhook.kill)
             self.webhook.wait_ready()
-            self.load = Load(programs / "load", self.webhook, folder / "load.log", setting.mix or MIX, RATE, CACHED, skew=5,
-                             revoked=1000 * (TTL + 1), **{"expiring": int(self.expiring_seconds()), **setting.load})
+            self.load = Load(programs / "load", self.webhook, folder / "load.log", setting.mix or MIX, setting.rate or run.options.rate, setting.n_cached,
+                             skew=5, revoked=1000 * (self.ttl + 1), **{"expiring": int(self.expiring_seconds()), **setting.load})
             self.ending.append(self.load.stop)
             self.watch = Watch(self.webhook)
             self.ending.append(self.watch.stop)
@@ -72,7 +72,7 @@ class Stage:
 
     def expiring_seconds(self):
         """In the middle of the trouble."""
-        return TTL + 2 + self.seconds / 2 + 1
+        return self.ttl + 2 + self.seconds / 2 + 1
 
     # ---- the course of things
 
@@ -97,9 +97,11 @@ class Stage:
         self.load.tell("phase before")
         self.load.tell("revoke")
         self.provider.revoke()
-        self.pass_time(TTL + 2)
+        self.pass_time(self.ttl + 2)
         self.before = self.watch.look()
         self.counts_before = dict(self.provider.counts())
+        self.load.tell("phase pause")  # who came before it is answered before it
+        self.pass_time(PAUSE_SECONDS)
         times = Times(time.monotonic())
         self.load.tell("phase onset")
         row.begin(self)
