@@ -140,7 +140,7 @@ load-tools: $(LOAD_TOOLS)
 
 .PHONY: chaos
 chaos: $(BUILD)/kube-introspect $(LOAD_TOOLS) ## log 2,000 in a second while everything around goes wrong (one: make chaos TEST=silent SECONDS=60; CUT=1: two minutes)
-	KUBE_INTROSPECT_BINARY=$(abspath $<) /usr/bin/python3 test/chaos --programs $(BUILD)/test/bench $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CUT),--ci --seconds 4 --rate 1000) $(TEST)
+	KUBE_INTROSPECT_BINARY=$(abspath $<) /usr/bin/python3 test/chaos --programs $(BUILD)/test/bench $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CUT),--ci --seconds 3 --rate 1000 --ttl 1 --after 2.5) $(TEST)
 
 .PHONY: check
 check: unit integration ## run unit and integration tests

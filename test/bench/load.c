@@ -387,6 +387,8 @@ static int measure(int epoll) {
     n_errors = 0;
     const int64_t start = now_ns();
     run(epoll, settings.n_requests == 0 ? settings.seconds : 300);
+    if (settings.n_requests > 0)
+        settle(epoll, 40);
     const double seconds = (double)(now_ns() - start) / 1e9;
     const struct histogram in_time = times;
     settle(epoll, 10);

@@ -49,6 +49,10 @@ class Provider:
         """calls, active, inactive; as of the last time that it was told something."""
         return {name: self.before.get(name, 0) + self.counted.get(name, 0) for name in ("calls", "active", "inactive")}
 
+    def count(self):
+        self.tell("count")
+        return self.counts()
+
     def revoke(self):
         self.is_revoked = True
         self.tell("revoke")

@@ -1,9 +1,13 @@
 """A row of the table: what goes wrong, what must hold all the same, and whether it did."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
 from lib import reasons, wait
+
+import table
+from stage import Stage
 
 WORDS = {sentence: word for word, (_, sentence) in reasons.read().items()}
 PHASES = ("before", "onset", "trouble", "after")
@@ -18,8 +22,8 @@ RECOVERY_SECONDS = 2
 class Setting:
     """What is different about the stage of a row."""
     issuer: dict = field(default_factory=dict)
-    ttl: int = 3  # its cache.ttl, in seconds
-    refresh_ahead: int = 1
+    ttl: int = 0  # its cache.ttl, in seconds, in place of the run's
+    refresh_ahead_ms: int = 0  # 0: a third of that
     n_cached: int = 500  # tokens in use
     changes: dict = field(default_factory=dict)
     variables: dict = field(default_factory=dict)
@@ -54,6 +58,17 @@ class Row:
     most_seconds: float = 3600  # longer shows nothing more
     ci: bool = True
     check: Optional[Callable] = None  # with the Result: gives sentences of what does not hold
+
+    def play(self, run, folder, seconds):
+        """Prints its line; gives sentences of what does not hold."""
+        stage = Stage(run, folder, seconds, self.setting(run))
+        try:
+            result = Result(self, stage, *stage.play(self))
+            (folder / "report.json").write_text(json.dumps(result.report, indent=1))
+            print(table.line(table.cells(result)), flush=True)
+            return result.failures()
+        finally:
+            stage.close()
 
 
 class Result:
@@ -111,9 +126,14 @@ class Result:
         return int(self.samples[-1].calls - self.before.calls) if self.samples else 0
 
     @property
+    def opened(self):
+        """What was seen when the breaker was open for the first time, or None."""
+        return next((sample for sample in self.samples if not sample.is_closed), None)
+
+    @property
     def calls_left_alone(self):
-        """Calls a second from when the breaker was first seen open to the end; None where it never was."""
-        opened = next((sample for sample in self.samples if not sample.is_closed), None)
+        """Calls a second from when the breaker was first seen open to the end; None where that was no second ago."""
+        opened = self.opened
         last = self.samples[-1] if self.samples else None
         if opened is None or last.at - opened.at < 1:
             return None
@@ -161,6 +181,6 @@ class Result:
         limit, found = self.row.calls_a_second, self.calls_left_alone
         if limit is None:
             return None
-        if found is None:
+        if self.opened is None:
             return "the breaker has not opened"
-        return found > limit and f"the provider got {found:.2f} calls a second once the breaker had opened, not {limit:g}"
+        return found is not None and found > limit and f"the provider got {found:.2f} calls a second once the breaker had opened, not {limit:g}"

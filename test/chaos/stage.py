@@ -23,7 +23,6 @@ ISSUER = {
 CHANGES = {"log": {"level": "info"}, "threads": 1}
 PAUSE_SECONDS = 0.3
 ONSET_SECONDS = 3
-AFTER_SECONDS = 5
 # The log of 2,000 logins a second is 1 MB a second: it is rotated as an admin's logrotate would.
 AUDIT_BYTES = 32 * 1024 * 1024
 
@@ -46,15 +45,16 @@ class Stage:
                                  setting.host)
         self.ending.append(self.provider.stop)
         try:
-            self.ttl = setting.ttl
-            times = {"cache": {"ttl": f"{setting.ttl}s", "refreshAhead": f"{setting.refresh_ahead}s"}}
+            self.ttl = setting.ttl or run.options.ttl
+            refresh_ahead = setting.refresh_ahead_ms or self.ttl * 1000 // 3
+            times = {"cache": {"ttl": f"{self.ttl}s", "refreshAhead": f"{refresh_ahead}ms"}}
             issuer = configuration.merged(configuration.merged(ISSUER, times), setting.issuer)
             self.webhook = Webhook(folder / "webhook", certificates, [configuration.issuer(self.provider, issuer)],
                                    configuration.merged(CHANGES, setting.changes), prepare=setting.prepare and self._prepare(setting),
                                    wrapper=setting.wrapper, variables=setting.variables)
             self.ending.append(self.webhook.kill)
             self.webhook.wait_ready()
-            self.load = Load(programs / "load", self.webhook, folder / "load.log", setting.mix or MIX, setting.rate or run.options.rate, setting.n_cached,
+            self.load = Load(programs / "load", self.webhook, folder / "load.log", setting.mix or MIX, max(0, setting.rate or run.options.rate), setting.n_cached,
                              skew=5, revoked=1000 * (self.ttl + 1), **{"expiring": int(self.expiring_seconds()), **setting.load})
             self.ending.append(self.load.stop)
             self.watch = Watch(self.webhook)
@@ -98,10 +98,9 @@ class Stage:
         self.load.tell("revoke")
         self.provider.revoke()
         self.pass_time(self.ttl + 2)
-        self.before = self.watch.look()
-        self.counts_before = dict(self.provider.counts())
         self.load.tell("phase pause")  # who came before it is answered before it
         self.pass_time(PAUSE_SECONDS)
+        self.before, self.counts_before = self.watch.look(), self.provider.count()
         times = Times(time.monotonic())
         self.load.tell("phase onset")
         row.begin(self)
@@ -114,7 +113,7 @@ class Stage:
         row.end(self)
         times.over = time.monotonic()
         self.load.tell("phase after")
-        self.pass_time(AFTER_SECONDS)
+        self.pass_time(self.run.options.after)
         self.after = self.watch.look()
         self.provider.tell("count")
         return self.load.report(), times
