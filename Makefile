@@ -139,7 +139,7 @@ $(BUILD)/test/bench/provider: test/bench/provider.c test/bench/token.c test/benc
 load-tools: $(LOAD_TOOLS)
 
 .PHONY: chaos
-chaos: $(BUILD)/kube-introspect $(LOAD_TOOLS) ## log 2,000 in a second while everything around goes wrong (one: make chaos TEST=silent SECONDS=60; CUT=1: two minutes)
+chaos: $(BUILD)/kube-introspect $(LOAD_TOOLS) ## 2,000 logins a second while everything around goes wrong (some: make chaos TEST='silent slow' SECONDS=60; CUT=1: as CI)
 	KUBE_INTROSPECT_BINARY=$(abspath $<) /usr/bin/python3 test/chaos --programs $(BUILD)/test/bench $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CUT),--ci --seconds 3 --rate 1000 --ttl 1 --after 2.5) $(TEST)
 
 .PHONY: check
