@@ -223,8 +223,9 @@
 /* A client's certificate and its chain, as it sends them. OpenSSL makes room for what is announced. */
 #define LIMIT_CLIENT_CERTIFICATE_BYTES ((size_t)32 * 1024)
 /* What the kernel keeps of one connection for us, and of our answers for it: twice of it at most. By itself it would take 6
-   MB, which a container's memory limit counts as ours. */
-#define LIMIT_SOCKET_BUFFER_BYTES (128 * 1024)
+   MB, which a container's memory limit counts as ours. The largest answer fits, so that no reader is waited for. */
+#define LIMIT_RECEIVE_BUFFER_BYTES (128 * 1024)
+#define LIMIT_SEND_BUFFER_BYTES (256 * 1024)
 /* What all requests of a loop may hold that are being read or wait; h2o keeps up to twice of what has come. */
 #define LIMIT_HELD_BYTES_PER_LOOP ((size_t)64 * 1024 * 1024)
 /* That is eight bodies of the largest kind at once. */
