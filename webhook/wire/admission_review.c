@@ -1,13 +1,21 @@
 #include "wire/admission_review.h"
 
 #include "base/limits.h"
+#include "wire/review_head.h"
+
+static const struct review_form form = {
+    .kind = TEXT("AdmissionReview"),
+    .v1 = TEXT("admission.k8s.io/v1"),
+    .content = TEXT("request"),
+};
 
 /* A review under way: what was found of each part. What is missing is judged at the end, as members come in any order. */
 struct decoder {
     struct scan scan;
     char *body;
+    struct review_head head;
     struct admission_review review;
-    bool has_kind, has_version, has_request, has_resource, has_user;
+    bool has_request, has_resource, has_user;
     const char *fault; /* the first of the request's, as a sentence; NULL: none */
 };
 
@@ -223,26 +231,11 @@ static void decode_request(struct decoder *decoder) {
     }
 }
 
-static bool is_word(struct scan *scan, struct text word) {
-    struct scan_string string;
-    return scan_string(scan, &string) == 0 && scan_string_equal(string, word);
-}
-
 static void decode_document(struct decoder *decoder) {
-    struct scan *scan = &decoder->scan;
-    if (scan_object(scan) != 0)
+    if (scan_object(&decoder->scan) != 0)
         return;
-    struct scan_string name;
-    while (scan_member(scan, &name) == 0) {
-        if (scan_string_equal(name, TEXT("kind")))
-            decoder->has_kind = is_word(scan, TEXT("AdmissionReview"));
-        else if (scan_string_equal(name, TEXT("apiVersion")))
-            decoder->has_version = is_word(scan, TEXT("admission.k8s.io/v1"));
-        else if (scan_string_equal(name, TEXT("request")))
-            decode_request(decoder);
-        else
-            scan_skip(scan);
-    }
+    while (review_head_next(&decoder->scan, &form, &decoder->head))
+        decode_request(decoder);
 }
 
 /* What every request has. Returns what is wrong, or NULL. */
@@ -261,37 +254,29 @@ static const char *judge_request(const struct decoder *decoder) {
     return decoder->has_user ? NULL : "request.userInfo: the user is expected";
 }
 
-/* What is wrong with a document that is JSON, the gravest first. Returns 0 or an enum admission_review_error. */
-static int judge(const struct decoder *decoder, const char **ret_sentence) {
-    if (!decoder->has_kind)
-        *ret_sentence = "kind: AdmissionReview is expected";
-    else if (!decoder->has_version)
-        *ret_sentence = "apiVersion: admission.k8s.io/v1 is expected";
-    else
-        return (*ret_sentence = judge_request(decoder)) == NULL ? 0 : ADMISSION_REVIEW_INVALID;
-    return ADMISSION_REVIEW_WRONG_KIND;
-}
-
 int admission_review_decode(char *body, size_t n_bytes, struct scan_room *room, struct admission_review *ret_review,
                             struct error *error) {
     /* Member by member, for the scanner's own 19 kB need no zeroes and every request comes here. */
     struct decoder decoder;
     decoder.body = body;
     decoder.review = (struct admission_review){0};
-    decoder.has_kind = decoder.has_version = decoder.has_request = decoder.has_resource = decoder.has_user = false;
+    decoder.head = (struct review_head){0};
+    decoder.has_request = decoder.has_resource = decoder.has_user = false;
     decoder.fault = NULL;
     scan_begin_large(&decoder.scan, (struct text){.data = body, .n_bytes = n_bytes}, room);
     decode_document(&decoder);
 
     if (scan_end_told(&decoder.scan, error) != 0)
         return ADMISSION_REVIEW_MALFORMED;
-    const char *sentence;
-    const int r = judge(&decoder, &sentence);
-    if (r != 0)
-        error_set(error, "%s", sentence);
-    else
-        *ret_review = decoder.review;
-    return r;
+    if (!review_head_is_of(&form, &decoder.head, error))
+        return ADMISSION_REVIEW_WRONG_KIND;
+    const char *fault = judge_request(&decoder);
+    if (fault != NULL) {
+        error_set(error, "%s", fault);
+        return ADMISSION_REVIEW_INVALID;
+    }
+    *ret_review = decoder.review;
+    return 0;
 }
 
 /* ---- what is read later ---- */

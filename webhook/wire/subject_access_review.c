@@ -1,14 +1,21 @@
 #include "wire/subject_access_review.h"
 
 #include "wire/advice.h"
-#include "wire/scan.h"
+
+static const struct review_form form = {
+    .kind = TEXT("SubjectAccessReview"),
+    .v1 = TEXT("authorization.k8s.io/v1"),
+    .v1beta1 = TEXT("authorization.k8s.io/v1beta1"),
+    .content = TEXT("spec"),
+};
 
 /* A review under way: what was found of each part. What is missing is judged at the end, as members come in any order. */
 struct decoder {
     struct scan scan;
     char *body;
+    struct review_head head;
     struct subject_access_review review;
-    bool has_kind, has_version, has_spec, has_resource, has_non_resource;
+    bool has_spec, has_resource, has_non_resource;
     const char *fault; /* the first of the spec's, as a sentence; NULL: none */
 };
 
@@ -147,56 +154,22 @@ static void decode_spec(struct decoder *decoder) {
     }
 }
 
-static void decode_kind(struct decoder *decoder) {
-    struct scan_string kind;
-    decoder->has_kind = scan_string(&decoder->scan, &kind) == 0 && scan_string_equal(kind, TEXT("SubjectAccessReview"));
-}
-
-static void decode_version(struct decoder *decoder) {
-    struct scan_string version;
-    if (scan_string(&decoder->scan, &version) != 0)
-        return;
-    const bool is_v1 = scan_string_equal(version, TEXT("authorization.k8s.io/v1"));
-    decoder->has_version = is_v1 || scan_string_equal(version, TEXT("authorization.k8s.io/v1beta1"));
-    decoder->review.version = is_v1 ? REVIEW_VERSION_V1 : REVIEW_VERSION_V1BETA1;
-}
-
 static void decode_document(struct decoder *decoder) {
-    struct scan *scan = &decoder->scan;
-    if (scan_object(scan) != 0)
+    if (scan_object(&decoder->scan) != 0)
         return;
-    struct scan_string name;
-    while (scan_member(scan, &name) == 0) {
-        if (scan_string_equal(name, TEXT("kind")))
-            decode_kind(decoder);
-        else if (scan_string_equal(name, TEXT("apiVersion")))
-            decode_version(decoder);
-        else if (scan_string_equal(name, TEXT("spec")))
-            decode_spec(decoder);
-        else
-            scan_skip(scan);
-    }
+    while (review_head_next(&decoder->scan, &form, &decoder->head))
+        decode_spec(decoder);
 }
 
-/* What is wrong with a document that is JSON, the gravest first. Returns 0 or an enum subject_access_review_error. */
-static int judge(const struct decoder *decoder, const char **ret_sentence) {
-    if (!decoder->has_kind) {
-        *ret_sentence = "kind: SubjectAccessReview is expected";
-        return SUBJECT_ACCESS_REVIEW_WRONG_KIND;
-    }
-    if (!decoder->has_version) {
-        *ret_sentence = "apiVersion: authorization.k8s.io/v1 or authorization.k8s.io/v1beta1 is expected";
-        return SUBJECT_ACCESS_REVIEW_WRONG_KIND;
-    }
+/* Returns what is wrong with the spec, the gravest first, or NULL. */
+static const char *judge_spec(const struct decoder *decoder) {
     if (!decoder->has_spec)
-        *ret_sentence = "spec: an object is expected";
-    else if (decoder->fault != NULL)
-        *ret_sentence = decoder->fault;
-    else if (decoder->has_resource == decoder->has_non_resource)
-        *ret_sentence = "spec: either resourceAttributes or nonResourceAttributes is expected";
-    else
-        return 0;
-    return SUBJECT_ACCESS_REVIEW_INVALID;
+        return "spec: an object is expected";
+    if (decoder->fault != NULL)
+        return decoder->fault;
+    return decoder->has_resource == decoder->has_non_resource
+               ? "spec: either resourceAttributes or nonResourceAttributes is expected"
+               : NULL;
 }
 
 int subject_access_review_decode(char *body, size_t n_bytes, struct subject_access_review *ret_review,
@@ -205,20 +178,23 @@ int subject_access_review_decode(char *body, size_t n_bytes, struct subject_acce
     struct decoder decoder;
     decoder.body = body;
     decoder.review = (struct subject_access_review){0};
-    decoder.has_kind = decoder.has_version = decoder.has_spec = decoder.has_resource = decoder.has_non_resource = false;
+    decoder.head = (struct review_head){0};
+    decoder.has_spec = decoder.has_resource = decoder.has_non_resource = false;
     decoder.fault = NULL;
     scan_begin(&decoder.scan, (struct text){.data = body, .n_bytes = n_bytes});
     decode_document(&decoder);
 
     if (scan_end_told(&decoder.scan, error) != 0)
         return SUBJECT_ACCESS_REVIEW_MALFORMED;
-    const char *sentence;
-    const int r = judge(&decoder, &sentence);
-    if (r != 0) {
-        error_set(error, "%s", sentence);
-        return r;
+    if (!review_head_is_of(&form, &decoder.head, error))
+        return SUBJECT_ACCESS_REVIEW_WRONG_KIND;
+    const char *fault = judge_spec(&decoder);
+    if (fault != NULL) {
+        error_set(error, "%s", fault);
+        return SUBJECT_ACCESS_REVIEW_INVALID;
     }
     *ret_review = decoder.review;
+    ret_review->version = decoder.head.version;
     ret_review->is_resource = decoder.has_resource;
     return 0;
 }

@@ -7,8 +7,9 @@
  */
 #pragma once
 
+#include "base/buffer.h"
 #include "wire/handle_extra.h"
-#include "wire/token_review.h"
+#include "wire/review_head.h"
 
 /* A decoded request; every text is borrowed from the body, and empty where the request has none. */
 struct subject_access_review {
