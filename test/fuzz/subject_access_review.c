@@ -89,9 +89,9 @@ static void check_handles(const struct subject_access_review *review, json_t *ex
             first = json_array_get(values, 0);
         n_values += json_array_size(values);
     }
-    CHECK(review->n_handles == (n_keys > 1 && n_values < n_keys ? n_keys : n_values));
+    CHECK(review->extra.n_handles == (n_keys > 1 && n_values < n_keys ? n_keys : n_values));
     if (first != NULL)
-        CHECK(text_equal(review->handle,
+        CHECK(text_equal(review->extra.handle,
                          (struct text){.data = json_string_value(first), .n_bytes = json_string_length(first)}));
 }
 

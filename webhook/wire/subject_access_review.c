@@ -16,30 +16,30 @@ struct decoder {
     struct review_head head;
     struct subject_access_review review;
     bool has_spec, has_resource, has_non_resource;
-    const char *fault; /* the first of the spec's, as a sentence; NULL: none */
+    struct review_fault fault; /* the first of the spec's */
 };
 
 /* The first fault counts. */
-static void refuse(struct decoder *decoder, const char *sentence) {
-    if (decoder->fault == NULL)
-        decoder->fault = sentence;
+static void refuse(struct decoder *decoder, const char *place, const char *sentence) {
+    if (decoder->fault.sentence == NULL)
+        decoder->fault = (struct review_fault){place, sentence};
 }
 
-static void decode_text(struct decoder *decoder, const char *sentence, struct text *ret_text) {
+static void decode_text(struct decoder *decoder, const char *place, struct text *ret_text) {
     struct scan_string string;
     if (scan_string(&decoder->scan, &string) == 0)
         *ret_text = scan_string_settle(string, decoder->body + (string.raw.data - decoder->scan.start));
     else
-        refuse(decoder, sentence);
+        refuse(decoder, place, "a string is expected");
 }
 
 /* An object or array that may be null: whether it is there, and open. */
-static bool is_open(struct decoder *decoder, int (*open)(struct scan *scan), const char *sentence) {
+static bool is_open(struct decoder *decoder, int (*open)(struct scan *scan), const char *place, const char *sentence) {
     if (scan_null(&decoder->scan))
         return false;
     if (open(&decoder->scan) == 0)
         return true;
-    refuse(decoder, sentence);
+    refuse(decoder, place, sentence);
     return false;
 }
 
@@ -47,25 +47,18 @@ static bool is_open(struct decoder *decoder, int (*open)(struct scan *scan), con
 
 static void decode_groups(struct decoder *decoder) {
     struct scan_string group;
-    if (!is_open(decoder, scan_array, "spec.groups: an array of strings is expected"))
+    if (!is_open(decoder, scan_array, "spec.groups", "an array of strings is expected"))
         return;
     while (scan_element(&decoder->scan) == 0) {
         if (scan_string(&decoder->scan, &group) != 0)
-            refuse(decoder, "spec.groups: each element must be a string");
+            refuse(decoder, "spec.groups", "each element must be a string");
     }
 }
 
 static void decode_extra(struct decoder *decoder) {
-    static const char *const sentences[] = {
-        [HANDLE_EXTRA_NO_OBJECT] = "spec.extra: an object is expected",
-        [HANDLE_EXTRA_NO_STRINGS] = "spec.extra: each value must be an array of strings",
-    };
-    struct handle_extra extra;
-    const int fault = handle_extra_read(&decoder->scan, decoder->body, &extra);
-    decoder->review.handle = extra.handle;
-    decoder->review.n_handles = extra.n_handles;
-    if (fault != 0)
-        refuse(decoder, sentences[fault]);
+    const char *fault = handle_extra_read(&decoder->scan, decoder->body, &decoder->review.extra);
+    if (fault != NULL)
+        refuse(decoder, "spec.extra", fault);
 }
 
 /* ---- what is asked for ---- */
@@ -73,7 +66,7 @@ static void decode_extra(struct decoder *decoder) {
 struct attribute {
     struct text name;
     struct text *value;
-    const char *sentence;
+    const char *place; /* in the document, for messages */
 };
 
 static void decode_attributes(struct decoder *decoder, const struct attribute *attributes, size_t n_attributes) {
@@ -83,28 +76,25 @@ static void decode_attributes(struct decoder *decoder, const struct attribute *a
         while (i < n_attributes && !scan_string_equal(name, attributes[i].name))
             i++;
         if (i < n_attributes)
-            decode_text(decoder, attributes[i].sentence, attributes[i].value);
+            decode_text(decoder, attributes[i].place, attributes[i].value);
         else
             scan_skip(&decoder->scan);
     }
 }
 
-#define RESOURCE_FAULT(name) "spec.resourceAttributes." name ": a string is expected"
-#define NON_RESOURCE_FAULT(name) "spec.nonResourceAttributes." name ": a string is expected"
-
 static void decode_resource(struct decoder *decoder) {
     struct subject_access_review *review = &decoder->review;
     struct text version; /* checked, and of no use to anybody */
     const struct attribute attributes[] = {
-        {TEXT("verb"), &review->verb, RESOURCE_FAULT("verb")},
-        {TEXT("namespace"), &review->namespace_name, RESOURCE_FAULT("namespace")},
-        {TEXT("group"), &review->group, RESOURCE_FAULT("group")},
-        {TEXT("version"), &version, RESOURCE_FAULT("version")},
-        {TEXT("resource"), &review->resource, RESOURCE_FAULT("resource")},
-        {TEXT("subresource"), &review->subresource, RESOURCE_FAULT("subresource")},
-        {TEXT("name"), &review->name, RESOURCE_FAULT("name")},
+        {TEXT("verb"), &review->verb, "spec.resourceAttributes.verb"},
+        {TEXT("namespace"), &review->namespace_name, "spec.resourceAttributes.namespace"},
+        {TEXT("group"), &review->group, "spec.resourceAttributes.group"},
+        {TEXT("version"), &version, "spec.resourceAttributes.version"},
+        {TEXT("resource"), &review->resource, "spec.resourceAttributes.resource"},
+        {TEXT("subresource"), &review->subresource, "spec.resourceAttributes.subresource"},
+        {TEXT("name"), &review->name, "spec.resourceAttributes.name"},
     };
-    if (!is_open(decoder, scan_object, "spec.resourceAttributes: an object is expected"))
+    if (!is_open(decoder, scan_object, "spec.resourceAttributes", "an object is expected"))
         return;
     decoder->has_resource = true;
     decode_attributes(decoder, attributes, sizeof(attributes) / sizeof(attributes[0]));
@@ -113,10 +103,10 @@ static void decode_resource(struct decoder *decoder) {
 static void decode_non_resource(struct decoder *decoder) {
     struct subject_access_review *review = &decoder->review;
     const struct attribute attributes[] = {
-        {TEXT("verb"), &review->verb, NON_RESOURCE_FAULT("verb")},
-        {TEXT("path"), &review->path, NON_RESOURCE_FAULT("path")},
+        {TEXT("verb"), &review->verb, "spec.nonResourceAttributes.verb"},
+        {TEXT("path"), &review->path, "spec.nonResourceAttributes.path"},
     };
-    if (!is_open(decoder, scan_object, "spec.nonResourceAttributes: an object is expected"))
+    if (!is_open(decoder, scan_object, "spec.nonResourceAttributes", "an object is expected"))
         return;
     decoder->has_non_resource = true;
     decode_attributes(decoder, attributes, sizeof(attributes) / sizeof(attributes[0]));
@@ -138,9 +128,9 @@ static void decode_spec(struct decoder *decoder) {
     struct scan_string name;
     while (scan_member(scan, &name) == 0) {
         if (scan_string_equal(name, TEXT("user")))
-            decode_text(decoder, "spec.user: a string is expected", &decoder->review.user);
+            decode_text(decoder, "spec.user", &decoder->review.user);
         else if (scan_string_equal(name, TEXT("uid")))
-            decode_text(decoder, "spec.uid: a string is expected", &decoder->review.uid);
+            decode_text(decoder, "spec.uid", &decoder->review.uid);
         else if (is_groups(name))
             decode_groups(decoder);
         else if (scan_string_equal(name, TEXT("extra")))
@@ -161,15 +151,13 @@ static void decode_document(struct decoder *decoder) {
         decode_spec(decoder);
 }
 
-/* Returns what is wrong with the spec, the gravest first, or NULL. */
-static const char *judge_spec(const struct decoder *decoder) {
+/* What is wrong with the spec, the gravest first. */
+static struct review_fault judge_spec(const struct decoder *decoder) {
     if (!decoder->has_spec)
-        return "spec: an object is expected";
-    if (decoder->fault != NULL)
-        return decoder->fault;
-    return decoder->has_resource == decoder->has_non_resource
-               ? "spec: either resourceAttributes or nonResourceAttributes is expected"
-               : NULL;
+        return (struct review_fault){"spec", "an object is expected"};
+    if (decoder->fault.sentence == NULL && decoder->has_resource == decoder->has_non_resource)
+        return (struct review_fault){"spec", "either resourceAttributes or nonResourceAttributes is expected"};
+    return decoder->fault;
 }
 
 int subject_access_review_decode(char *body, size_t n_bytes, struct subject_access_review *ret_review,
@@ -180,7 +168,7 @@ int subject_access_review_decode(char *body, size_t n_bytes, struct subject_acce
     decoder.review = (struct subject_access_review){0};
     decoder.head = (struct review_head){0};
     decoder.has_spec = decoder.has_resource = decoder.has_non_resource = false;
-    decoder.fault = NULL;
+    decoder.fault = (struct review_fault){0};
     scan_begin(&decoder.scan, (struct text){.data = body, .n_bytes = n_bytes});
     decode_document(&decoder);
 
@@ -188,9 +176,9 @@ int subject_access_review_decode(char *body, size_t n_bytes, struct subject_acce
         return SUBJECT_ACCESS_REVIEW_MALFORMED;
     if (!review_head_is_of(&form, &decoder.head, error))
         return SUBJECT_ACCESS_REVIEW_WRONG_KIND;
-    const char *fault = judge_spec(&decoder);
-    if (fault != NULL) {
-        error_set(error, "%s", fault);
+    const struct review_fault fault = judge_spec(&decoder);
+    if (fault.sentence != NULL) {
+        error_set(error, "%s: %s", fault.place, fault.sentence);
         return SUBJECT_ACCESS_REVIEW_INVALID;
     }
     *ret_review = decoder.review;

@@ -15,9 +15,7 @@
 struct subject_access_review {
     enum review_version version;
     struct text user, uid;
-    /* Values of HANDLE_EXTRA_KEY: see struct handle_extra. */
-    struct text handle; /* the first */
-    size_t n_handles;
+    struct handle_extra extra;
     /* What is asked for, for the audit log. */
     bool is_resource; /* resourceAttributes, else nonResourceAttributes */
     struct text verb;

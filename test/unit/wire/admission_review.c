@@ -61,7 +61,7 @@ Test(admission_review, reads_what_kube_apiserver_sends) {
         cr_expect_eq(review.is_dry_run, rows[i].is_dry_run, "%s", rows[i].file);
         cr_expect_eq(review.has_object, rows[i].has_object, "%s", rows[i].file);
         cr_expect_eq(review.subjects.n_bytes > 0, rows[i].has_subjects, "%s", rows[i].file);
-        cr_expect_eq(review.n_handles, 0);
+        cr_expect_eq(review.extra.n_handles, 0);
         cr_expect(admission_review_has_group(&review, &(struct text_list){.items = (struct text *)groups, .n_items = 2}));
         cr_expect_not(
             admission_review_has_group(&review, &(struct text_list){.items = (struct text *)groups, .n_items = 1}));
@@ -119,14 +119,14 @@ static void expect_review(const struct admission_review *review, const json_t *e
         {"namespace", review->namespace_name},
         {"user", review->user},
         {"userUid", review->user_uid},
-        {"handle", review->handle},
+        {"handle", review->extra.handle},
         {"roleRef", review->role_ref},
     };
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
         expect_text(members[i].text, text_member(expected, members[i].name), "%s: %s is %.*s", file, members[i].name,
                     (int)members[i].text.n_bytes, members[i].text.data);
-    cr_expect_eq((json_int_t)review->n_handles, json_integer_value(json_object_get(expected, "handles")), "%s: %zu handles",
-                 file, review->n_handles);
+    cr_expect_eq((json_int_t)review->extra.n_handles, json_integer_value(json_object_get(expected, "handles")),
+                 "%s: %zu handles", file, review->extra.n_handles);
     cr_expect_eq(review->is_dry_run, json_is_true(json_object_get(expected, "dryRun")), "%s: dryRun", file);
     cr_expect_eq(review->has_object, !json_is_false(json_object_get(expected, "object")), "%s: object", file);
     expect_subjects(review, json_object_get(expected, "subjects"), file);

@@ -47,7 +47,7 @@ Test(subject_access_review, reads_what_kube_apiserver_sends) {
         memory_fail_at(0);
         cr_assert_eq(r, 0, "%s: %s", rows[i].name, error.text);
         cr_expect_eq(review.version, REVIEW_VERSION_V1);
-        cr_expect_eq(review.n_handles, 0);
+        cr_expect_eq(review.extra.n_handles, 0);
         cr_expect_eq(review.is_resource, rows[i].path[0] == '\0');
         expect_text(review.user, "idp:alice", "%s", rows[i].name);
         expect_text(review.uid, "a-1", "%s", rows[i].name);
@@ -75,7 +75,7 @@ static void expect_review(const struct subject_access_review *review, const json
         struct text text;
     } members[] = {
         {"uid", review->uid},
-        {"handle", review->handle},
+        {"handle", review->extra.handle},
         {"verb", review->verb},
         {"namespace", review->namespace_name},
         {"group", review->group},
@@ -85,8 +85,8 @@ static void expect_review(const struct subject_access_review *review, const json
         {"path", review->path},
     };
     cr_expect_str_eq(text_member(expected, "version"), version, "%s", file);
-    cr_expect_eq((json_int_t)review->n_handles, json_integer_value(json_object_get(expected, "handles")), "%s: %zu handles",
-                 file, review->n_handles);
+    cr_expect_eq((json_int_t)review->extra.n_handles, json_integer_value(json_object_get(expected, "handles")),
+                 "%s: %zu handles", file, review->extra.n_handles);
     if (text_member(expected, "user") != NULL)
         expect_text(review->user, text_member(expected, "user"), "%s: user", file);
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
