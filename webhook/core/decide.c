@@ -250,34 +250,34 @@ void decide_unavailable(enum reason reason, struct decision *decision) {
     conclude(decision, reason_verdict(reason) == VERDICT_UNAVAILABLE ? reason : REASON_INTERNAL);
 }
 
-/* What the standing fact is good for without the provider. The fact's own identity is another, with all groups. */
-static enum reason judge_standing(const struct decide *with, const struct text *asked, size_t n_asked,
+/* What the standing fact is good for without the provider, who cannot say for this reason. The fact's own identity is
+   another, with all groups. */
+static enum reason judge_standing(const struct decide *with, enum reason reason, const struct text *asked, size_t n_asked,
                                   struct decision *decision) {
     const struct issuer_policy *issuer = issuer_of_decision(with, decision);
-    enum reason reason = check_times(with, decision->fact, issuer->clock_skew_s);
-    if (reason != REASON_OK)
-        return reason;
+    const enum reason times = check_times(with, decision->fact, issuer->clock_skew_s);
+    if (times != REASON_OK)
+        return times;
     if (identity_new_reduced(decision->fact, with->policy, issuer, &decision->identity) != 0)
         return REASON_INTERNAL;
-    if (!outage_allows(issuer, decision->fact, decision->identity->ttl_ms, with->now_mono_ms))
-        return REASON_PROVIDER_UNREACHABLE;
-    reason = (enum reason)decision->identity->reason;
-    return reason == REASON_OK ? check_audiences(with, asked, n_asked, decision) : reason;
+    if (!outage_allows(reason, issuer, decision->fact, decision->identity->ttl_ms, with->now_mono_ms))
+        return reason;
+    const enum reason rules = (enum reason)decision->identity->reason;
+    return rules == REASON_OK ? check_audiences(with, asked, n_asked, decision) : rules;
 }
 
 void decide_without(const struct decide *with, enum reason reason, const struct text *asked, size_t n_asked,
                     struct decision *decision) {
     /* Before any work: the ttl of no identity is longer than the issuer's. */
-    if (decision->standing == NULL || !outage_is(reason) ||
-        !outage_allows(issuer_of_decision(with, decision), decision->standing, issuer_of_decision(with, decision)->ttl_ms,
-                       with->now_mono_ms))
+    if (decision->standing == NULL || !outage_allows(reason, issuer_of_decision(with, decision), decision->standing,
+                                                     issuer_of_decision(with, decision)->ttl_ms, with->now_mono_ms))
         return decide_unavailable(reason, decision);
     /* Somebody else may have been told a "no" meanwhile. The identity that comes with a fact has all groups. */
     rest_on_newest(with, decision->standing, decision);
     rest_on(decision, fact_ref(decision->fact), NULL);
     if (decision->fact->answer != FACT_ACTIVE)
         return decide_unavailable(reason, decision);
-    const enum reason found = judge_standing(with, asked, n_asked, decision);
+    const enum reason found = judge_standing(with, reason, asked, n_asked, decision);
     if (found != REASON_OK && found != REASON_EXPIRED)
         return decide_unavailable(found == REASON_INTERNAL ? found : reason, decision);
     decision->because = reason;

@@ -197,8 +197,8 @@ void recheck_unavailable(const struct recheck_with *with, enum reason reason, co
         judge(with, recheck->standing, subject, recheck);
         if (holds(with, recheck))
             return;
-        if (recheck->decision.reason == REASON_OK && outage_is(reason) &&
-            outage_allows(&with->decide.policy->issuers[recheck->decision.issuer], recheck->decision.fact,
+        if (recheck->decision.reason == REASON_OK &&
+            outage_allows(reason, &with->decide.policy->issuers[recheck->decision.issuer], recheck->decision.fact,
                           ttl_ms(with, recheck, recheck->decision.fact), with->decide.now_mono_ms)) {
             rest_on_nothing(&recheck->decision);
             recheck->decision.because = reason;
