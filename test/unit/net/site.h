@@ -289,6 +289,8 @@ static inline void site_deinit(struct site *site) {
     loop_stop(site->loop);
     cr_expect_eq(site->first.runtime.n_refs, 1, "references to the first configuration are left");
     cr_expect(site->second.runtime.n_refs <= 1, "references to the second configuration are left");
+    if (!site->has_audit_file) /* or it would be waited for */
+        audit_configure(site->services.audit, &(struct audit_settings){.path = "/dev/null"});
     audit_stop(site->services.audit);
     if (site->has_audit_file)
         unlink(site->audit_path);
