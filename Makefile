@@ -123,6 +123,25 @@ door-costs: $(BUILD)/kube-introspect ## measure what asking about requests and c
 e2e-kind: $(BUILD)/kube-introspect ## run end-to-end tests in a kind cluster of our own (KIND_NODE_IMAGE=name, KEEP=1: leave it up)
 	@BUILD=$(BUILD) KEEP=$(KEEP) TEST='$(TEST)' hack/e2e-kind.sh
 
+# Who logs in, and a provider that is told what to do: for make bench, make chaos.
+LOAD_TOOLS := $(BUILD)/test/bench/load $(BUILD)/test/bench/provider
+LOAD_SOURCES := $(addprefix test/bench/,load.c client.c crowd.c token.c histogram.c)
+LOAD_FLAGS := $(CPPFLAGS) -std=gnu17 -O2 -g $(WARNINGS) -Wno-conversion
+$(BUILD)/test/bench/load: $(LOAD_SOURCES) $(wildcard test/bench/*.h)
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)
+	$(Q)$(CC) $(LOAD_FLAGS) -o $@ $(filter %.c,$^) -lssl -lcrypto
+$(BUILD)/test/bench/provider: test/bench/provider.c test/bench/token.c test/bench/token.h
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)
+	$(Q)$(CC) $(LOAD_FLAGS) -o $@ $(filter %.c,$^) -lh2o-evloop -lssl -lcrypto
+.PHONY: load-tools
+load-tools: $(LOAD_TOOLS)
+
+.PHONY: chaos
+chaos: $(BUILD)/kube-introspect $(LOAD_TOOLS) ## log 2,000 in a second while everything around goes wrong (one: make chaos TEST=silent SECONDS=60; CUT=1: two minutes)
+	KUBE_INTROSPECT_BINARY=$(abspath $<) /usr/bin/python3 test/chaos --programs $(BUILD)/test/bench $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CUT),--ci --seconds 3 --rate 1000 --ttl 1 --after 2.5) $(TEST)
+
 .PHONY: check
 check: unit integration ## run unit and integration tests
 
