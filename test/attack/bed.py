@@ -27,7 +27,7 @@ PROGRAMS = Path(os.environ.get("KUBE_INTROSPECT_ATTACK_PROGRAMS", paths.ROOT / "
 CLOSED = "kube_introspect_connections_closed_total"
 MEBIBYTE = 1024 * 1024
 PR_SET_PDEATHSIG = 1
-PRECEDENCE = 15  # a niceness below zero
+PRECEDENCE = 19  # a niceness below zero
 
 _cores = sorted(os.sched_getaffinity(0))
 SERVER_CORES, OTHER_CORES = ({_cores[0]}, set(_cores[1:])) if len(_cores) > 1 else (set(_cores), set(_cores))
