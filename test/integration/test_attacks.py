@@ -132,8 +132,8 @@ def test_the_operations_port_keeps_no_bodies(provider, start):
 def test_connections_to_the_operations_port_are_few_and_make_room(provider, start):
     webhook = start(provider)
     with strangers(webhook.operations_port, 400):
-        wait.until(lambda: crowded(webhook) >= 400 - 64, "the oldest have made room for the others, and for whoever asks")
-        assert n_descriptors(webhook) < 64 + 40
+        wait.until(lambda: n_descriptors(webhook) < 64 + 40, "the oldest have made room for the others, and for whoever asks")
+        assert crowded(webhook) > 0
         assert webhook.caller().review(provider.issue()).verdict == "allow"
 
 
