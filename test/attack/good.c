@@ -7,7 +7,8 @@
  *
  * Standard input: the token's line; then each further line asks for a report of what came since the last one, as one line
  * of JSON; the end of the input ends the program. A login's time counts from when it should have begun, so a stalled server
- * cannot hide. A login that got anything but a yes is a failure, and so is a kept connection that was closed.
+ * cannot hide. A login that got anything but a yes is a failure, and so is a kept connection that was closed without a
+ * word.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -107,7 +108,8 @@ static void report(void) {
 
 struct visit {
     int fd;
-    SSL *ssl; /* NULL: plain */
+    SSL *ssl;     /* NULL: plain */
+    bool is_last; /* the server has announced the end of the connection */
 };
 
 static const char *visit_begin(struct visit *visit, int to_port, bool is_tls) {
@@ -152,7 +154,7 @@ static bool is_whole(const char *reply, size_t n_read) {
 }
 
 /* Asks, and gives NULL where the reply holds the wanted text. */
-static const char *ask(const struct visit *visit, const char *request, const char *wanted) {
+static const char *ask(struct visit *visit, const char *request, const char *wanted) {
     static __thread char reply[ROOM_BYTES];
     if (!visit_write(visit, request, strlen(request)))
         return "write";
@@ -164,10 +166,11 @@ static const char *ask(const struct visit *visit, const char *request, const cha
         n_read += (size_t)n;
         reply[n_read] = '\0';
     } while (!is_whole(reply, n_read));
+    visit->is_last = strcasestr(reply, "\r\nconnection: close") != NULL;
     return strstr(reply, wanted) == NULL ? "another answer" : NULL;
 }
 
-static const char *log_in(const struct visit *visit) {
+static const char *log_in(struct visit *visit) {
     return ask(visit, request_text, "\"authenticated\":true");
 }
 
@@ -192,7 +195,7 @@ static void *keep_logging_in(void *argument) {
         if (failure == NULL)
             failure = log_in(&visit);
         keep(KEPT, due, failure);
-        if (failure != NULL)
+        if (failure != NULL || visit.is_last)
             visit_end(&visit);
     }
     return NULL;

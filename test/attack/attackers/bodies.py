@@ -5,7 +5,7 @@ import json
 from hold import hold
 from lib import paths
 from lib.caller import body
-from target import reset
+from target import answer, hear, reset
 
 MEBIBYTE = 1024 * 1024
 
@@ -44,11 +44,9 @@ def whole_reviews(target):
     opened = target.connect_many(target["n"])
     while opened and not target.is_over():
         for sock in list(opened):
-            answered = target.send(sock, data) and sock.recv(12) == b"HTTP/1.1 200"
-            target.ends["200" if answered else "ended"] += 1
-            if answered:
-                sock.recv(65536)
-            else:
+            word = answer(sock) if target.send(sock, data) else hear(sock, 0.1)
+            target.ends[word] += 1
+            if word != "200":
                 opened.remove(sock)
                 sock.close()
     for sock in opened:
@@ -76,12 +74,7 @@ def hostile_admissions(target):
         if sock is None:
             continue
         sent = target.send(sock, kinds[turn % len(kinds)])
-        word = b""
-        try:
-            word = sock.recv(12)
-        except OSError:
-            pass
-        target.ends[word[9:].decode() if sent and word else "ended"] += 1
+        target.ends[answer(sock) if sent else hear(sock, 0.1)] += 1
         reset(sock)
         turn += 1
 

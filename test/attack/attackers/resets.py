@@ -3,9 +3,8 @@
 import os
 import signal
 
-from lib import connection, sentinel
+from lib import sentinel
 from lib.caller import body
-from target import reset
 
 
 def before_tls(target):
@@ -15,9 +14,7 @@ def before_tls(target):
 def in_the_handshake(target):
     sock = target.dial()
     if sock is not None:
-        half = connection.Connection.__new__(connection.Connection)
-        half.socket, half.tls = sock, target.context()
-        half.start_handshake()
+        target.start_handshake(sock)
     return sock
 
 

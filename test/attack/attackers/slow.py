@@ -4,7 +4,6 @@ import socket
 import time
 
 from hold import hold
-from lib import connection
 from lib.caller import body
 
 
@@ -15,9 +14,7 @@ def idle_handshakes(target):
     def one(number):
         sock = target.dial(port)
         if sock is not None and number % 2:
-            half = connection.Connection.__new__(connection.Connection)
-            half.socket, half.tls = sock, target.context(None)
-            half.start_handshake()
+            target.start_handshake(sock)
         return sock
 
     hold(target, [sock for number in range(target["n"]) if (sock := one(number))], again=lambda: one(target.n_connections))
@@ -53,19 +50,6 @@ def slow_body(target):
         return sock
 
     hold(target, [sock for _ in range(target["n"]) if (sock := one())], drip=b" ", again=one)
-
-
-def idle_after_login(target):
-    """Connections that have asked once and stay. This is what kube-apiserver does: they are let be, up to a number."""
-    data = target.request(body(target.token))
-
-    def one():
-        sock = target.connect()
-        if sock is not None and target.send(sock, data):
-            sock.recv(65536)
-        return sock
-
-    hold(target, [sock for _ in range(target["n"]) if (sock := one())], again=one)
 
 
 def unread_replies(target):
@@ -119,4 +103,4 @@ def half_closed(target):
 
 
 ATTACKS = {"idle-handshakes": idle_handshakes, "silent": silent, "slow-header": slow_header, "slow-body": slow_body,
-           "idle-after-login": idle_after_login, "unread-replies": unread_replies, "half-closed": half_closed}
+           "unread-replies": unread_replies, "half-closed": half_closed}

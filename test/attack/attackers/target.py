@@ -82,6 +82,12 @@ class Target:
             return made
         return self.shake_hands(made)
 
+    def start_handshake(self, sock, certificate=None):
+        """The first flight only."""
+        half = connection.Connection.__new__(connection.Connection)
+        half.socket, half.tls = sock, self.context(certificate)
+        half.start_handshake()
+
     def connect_many(self, n, port=None):
         """Some of n, as many as were to be had."""
         made = (self.connect(port) for _ in range(n) if not self.is_over())
@@ -146,6 +152,18 @@ def hear(sock, patience):
     except (ssl.SSLError, OSError) as error:
         word = word_of(error) if word == "closed" else word
     return word
+
+
+def answer(sock):
+    """The status of one answer, read to its end; or how the connection ended before."""
+    reader = connection.Connection.__new__(connection.Connection)
+    reader.socket, reader.pending, reader.record = sock, b"", lambda response: None
+    try:
+        return str(reader.response("POST").status)
+    except TimeoutError:
+        return "silence"
+    except connection.Closed as closed:
+        return "closed" if isinstance(closed.__cause__, (type(None), BrokenPipeError)) else word_of(closed.__cause__)
 
 
 def reset(sock):
