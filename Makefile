@@ -165,6 +165,18 @@ fuzz: ## run every fuzz target for a while (make fuzz TEST=scan SECONDS=600)
 	@for target in $(if $(TEST),$(TEST),$(basename $(notdir $(wildcard test/fuzz/*.c)))); do \
 		echo "$$target"; hack/fuzz.sh $$target $(if $(SECONDS),$(SECONDS),60) -verbosity=0 || exit 1; done
 
+# In C: what Python is too slow for, and the client whose time is taken.
+ATTACK_PROGRAMS := $(patsubst test/attack/%.c,$(BUILD)/attack/%,$(wildcard test/attack/*.c))
+$(BUILD)/attack/%: test/attack/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,TEST,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< -lssl -lcrypto
+
+.PHONY: attack
+attack: $(BUILD)/kube-introspect $(ATTACK_PROGRAMS) ## attack the real binary in every way of docs/attacks.md, beside a good client (one: make attack TEST=name; QUICK=1: the cut of CI)
+	@KUBE_INTROSPECT_BINARY=$(abspath $<) KUBE_INTROSPECT_ATTACK_PROGRAMS=$(abspath $(BUILD)/attack) \
+		/usr/bin/python3 test/attack --table $(BUILD)/attacks.md $(if $(QUICK),--quick) $(TEST)
+
 .PHONY: coverage
 coverage: ## print the line coverage of webhook/ by unit and integration tests
 	@hack/coverage.sh
