@@ -2,12 +2,15 @@
 
 #include <errno.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 
 #include "net/connection.h"
+#include "net/sweep.h"
 
 #define SLOT_NONE UINT32_MAX
 /* How long the loop sleeps at most, so that /livez can tell a sleeping loop from one that hangs. */
 #define TURN_MS 250
+#define LONG_TURN_MS (2 * TURN_MS)
 /* A drained connection is closed when it was idle for this long: a request that is on its way then has arrived. */
 #define DRAIN_IDLE_MS 2000
 
@@ -28,7 +31,9 @@ static int grow_slots(struct loop *loop) {
     return 0;
 }
 
-int loop_park(struct loop *loop, void *request, uint32_t *ret_slot, uint32_t *ret_generation) {
+int loop_park(struct loop *loop, void *request, size_t n_bytes, uint32_t *ret_slot, uint32_t *ret_generation) {
+    if (loop->n_parked_bytes + n_bytes > loop->role->max_held_bytes / 100 * LIMIT_PARKED_PERCENT)
+        return -ENOSPC;
     if (loop->first_free == SLOT_NONE) {
         const int r = grow_slots(loop);
         if (r != 0)
@@ -38,6 +43,8 @@ int loop_park(struct loop *loop, void *request, uint32_t *ret_slot, uint32_t *re
     struct loop_slot *slot = &loop->slots[at];
     loop->first_free = slot->next_free;
     slot->parked = request;
+    slot->n_bytes = n_bytes;
+    loop->n_parked_bytes += n_bytes;
     *ret_slot = at;
     *ret_generation = slot->generation;
     return 0;
@@ -48,6 +55,7 @@ void *loop_parked(struct loop *loop, uint32_t slot, uint32_t generation) {
 }
 
 void loop_unpark(struct loop *loop, uint32_t slot) {
+    loop->n_parked_bytes -= loop->slots[slot].n_bytes;
     loop->slots[slot].parked = NULL;
     loop->slots[slot].generation++;
     loop->slots[slot].next_free = loop->first_free;
@@ -141,7 +149,7 @@ static void handle_drain(struct loop *loop, struct loop_message *message) {
     if (loop->is_draining)
         return;
     loop->is_draining = true;
-    loop->drain_mono_ms = clock_mono_ms(loop->services->clock);
+    loop->drain_awake_ms = loop->awake_ms;
     /* Not h2o_context_request_shutdown(): that also starts HTTP/2's timers, which would outlive the context. */
     loop->context.shutdown_requested = 1;
 }
@@ -198,8 +206,8 @@ static void set_up_h2o(struct loop *loop) {
     h2o_config_init(&loop->config);
     loop->config.server_name = h2o_iovec_init(H2O_STRLIT("kube-introspect"));
     loop->config.max_request_entity_size = loop->role->max_entity_bytes;
-    loop->config.handshake_timeout = LIMIT_TLS_HANDSHAKE_MS;
-    loop->config.http1.req_timeout = loop->role->idle_ms;
+    loop->config.handshake_timeout = LIMIT_H2O_TIMER_MS; /* see net/sweep.h */
+    loop->config.http1.req_timeout = LIMIT_H2O_TIMER_MS;
     loop->config.http1.upgrade_to_http2 = 0; /* HTTP/1.1 only: h2o 2.2's HTTP/2 can be aborted from outside */
     h2o_hostconf_t *host = h2o_config_register_host(&loop->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     h2o_pathconf_t *path = h2o_config_register_path(host, "/", 0);
@@ -210,12 +218,24 @@ static void set_up_h2o(struct loop *loop) {
     loop->accept.hosts = loop->config.hosts;
 }
 
+/* A turn that took longer than the loop sleeps at most is a process that was stopped, or a machine that was. */
+static void pass_time(struct loop *loop) {
+    const int64_t now = clock_mono_ms(loop->services->clock);
+    const int64_t passed = now - atomic_load_explicit(&loop->turned_mono_ms, memory_order_relaxed);
+    loop->awake_ms += passed < LONG_TURN_MS ? passed : LONG_TURN_MS;
+    atomic_store_explicit(&loop->turned_mono_ms, now, memory_order_relaxed);
+}
+
 static void turn(struct loop *loop) {
     h2o_evloop_run(loop->context.loop, TURN_MS);
-    const int64_t now = clock_mono_ms(loop->services->clock);
-    atomic_store_explicit(&loop->turned_mono_ms, now, memory_order_relaxed);
-    if (loop->is_draining && now - loop->drain_mono_ms > DRAIN_IDLE_MS)
-        connection_close_idle(loop, now - DRAIN_IDLE_MS);
+    pass_time(loop);
+    sweep_strangers(loop);
+    if (loop->awake_ms - loop->swept_awake_ms >= LIMIT_SWEEP_INTERVAL_MS) {
+        loop->swept_awake_ms = loop->awake_ms;
+        sweep(loop);
+    }
+    if (loop->is_draining && loop->awake_ms - loop->drain_awake_ms > DRAIN_IDLE_MS)
+        connection_close_idle(loop, loop->awake_ms - DRAIN_IDLE_MS);
 }
 
 /* Takes h2o apart, on the thread that made it. With a connection left it is not touched: 2.2 would abort. */
@@ -303,6 +323,13 @@ static void loop_free(struct loop *loop) {
     free(loop);
 }
 
+static uint32_t max_strangers(const struct loop_role *role) {
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur / LIMIT_STRANGERS_SHARE >= role->max_strangers)
+        return role->max_strangers;
+    return files.rlim_cur < LIMIT_STRANGERS_SHARE ? 1 : (uint32_t)(files.rlim_cur / LIMIT_STRANGERS_SHARE);
+}
+
 int loop_start(const struct loop_role *role, const struct services *services, struct runtime *runtime,
                struct loop **ret_loop) {
     struct loop *loop = calloc(1, sizeof(*loop));
@@ -315,6 +342,9 @@ int loop_start(const struct loop_role *role, const struct services *services, st
     pthread_mutex_init(&loop->said_lock, NULL);
     pthread_cond_init(&loop->said, NULL);
     h2o_linklist_init_anchor(&loop->connections);
+    h2o_linklist_init_anchor(&loop->strangers);
+    loop->max_strangers = max_strangers(role);
+    loop->reported_awake_ms = INT64_MIN;
     buffer_init(&loop->scratch, LIMIT_METRICS_BYTES);
     const int r = start_thread(loop);
     if (r != 0) {

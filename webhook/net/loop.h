@@ -37,7 +37,9 @@ struct services {
 struct loop_role {
     const char *name; /* of the thread */
     size_t max_entity_bytes;
-    uint64_t idle_ms;
+    int64_t idle_ms;
+    uint32_t max_strangers;
+    size_t max_held_bytes, usual_bytes; /* see LIMIT_HELD_BYTES_PER_LOOP, LIMIT_USUAL_BYTES */
     bool knows_handles; /* gives them out, or reads them */
     bool reads_objects; /* of the cluster: large ones */
     /* Makes the handler of the loop's path. Loop's thread, before h2o's context is made. */
@@ -54,6 +56,7 @@ struct loop_message {
 /* A place where a request that waits can be found again, or found gone. */
 struct loop_slot {
     void *parked; /* NULL: free */
+    size_t n_bytes;
     uint32_t generation;
     uint32_t next_free;
 };
@@ -77,7 +80,11 @@ struct loop {
     h2o_globalconf_t config;
     h2o_context_t context;
     h2o_accept_ctx_t accept;
-    h2o_linklist_t connections; /* struct connection */
+    h2o_linklist_t connections, strangers; /* struct connection; strangers are among the connections */
+    uint32_t n_strangers, max_strangers;
+    size_t n_held_bytes, n_parked_bytes; /* by all connections; by those that wait */
+    int64_t awake_ms;                    /* how long the loop has turned: time stands still while it cannot */
+    int64_t swept_awake_ms, reported_awake_ms; /* INT64_MIN: nothing was reported yet */
     struct runtime *runtime;    /* the current one, counted */
     struct digest *digest;
     struct handle_keys *handle_keys; /* of the current runtime; NULL: no handle is configured, or of no use here */
@@ -87,7 +94,7 @@ struct loop {
     uint32_t n_slots, first_free;
     uint64_t request_ids;
     bool is_draining, asks_nobody, is_stopping;
-    int64_t drain_mono_ms; /* since when */
+    int64_t drain_awake_ms; /* since when */
 };
 
 /*
@@ -121,9 +128,11 @@ int loop_drain(struct loop *loop);
  */
 void loop_stop_asking(struct loop *loop);
 
-/* Parks a request. ret_slot, ret_generation name it. Returns 0, -ENOMEM, or -ENOSPC at LIMIT_PARKED_PER_LOOP. Loop's
- * thread. */
-int loop_park(struct loop *loop, void *request, uint32_t *ret_slot, uint32_t *ret_generation);
+/*
+ * Parks a request, which holds so many bytes meanwhile. ret_slot, ret_generation name it. Returns 0, -ENOMEM, or -ENOSPC at
+ * LIMIT_PARKED_PER_LOOP and where all that wait would hold more than LIMIT_PARKED_PERCENT. Loop's thread.
+ */
+int loop_park(struct loop *loop, void *request, size_t n_bytes, uint32_t *ret_slot, uint32_t *ret_generation);
 
 /* The parked request, or NULL: it has gone. Loop's thread. */
 void *loop_parked(struct loop *loop, uint32_t slot, uint32_t generation);

@@ -105,6 +105,22 @@ void metrics_connections(struct metrics *metrics, int change) {
     change_gauge(&metrics->connections, change);
 }
 
+const char *connection_end_word(enum connection_end why) {
+    static const char *const words[N_CONNECTION_ENDS] = {
+        [END_HANDSHAKE_TIMEOUT] = "handshake_timeout",
+        [END_REQUEST_TIMEOUT] = "request_timeout",
+        [END_IDLE_TIMEOUT] = "idle_timeout",
+        [END_WRITE_TIMEOUT] = "write_timeout",
+        [END_CROWDED] = "crowded",
+        [END_MEMORY] = "memory",
+    };
+    return words[why];
+}
+
+void metrics_connection_ended(struct metrics *metrics, enum connection_end why) {
+    add(&metrics->connection_ends[why], 1);
+}
+
 /* ---- issuers ---- */
 
 /* Row names are cut, so a name is compared as far as it is kept. */

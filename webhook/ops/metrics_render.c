@@ -194,6 +194,10 @@ static void render_connections(const struct metrics *metrics, struct buffer *buf
     static const char connections[] = "kube_introspect_connections";
     append_head(buffer, connections, "gauge", "Connections of callers that are open.");
     append_i64_row(buffer, connections, NULL, NULL, value_of(&metrics->connections));
+    static const char closed[] = "kube_introspect_connections_closed_total";
+    append_head(buffer, closed, "counter", "Connections of callers that were closed from here, by reason.");
+    for (enum connection_end why = 0; why < N_CONNECTION_ENDS; why++)
+        append_u64_row(buffer, closed, "reason", connection_end_word(why), count_of(&metrics->connection_ends[why]));
 }
 
 /* ---- the cache ---- */

@@ -73,6 +73,7 @@ class Webhook:
         self.audit_tail = audit.Tail(self.audit_path)
         self.recording = threading.Lock()
         self.n_verdicts = 0
+        self.last_status = 0  # what it ends with when it is asked to
         self.process = None
         if prepare:
             prepare(self.folder)
@@ -286,7 +287,7 @@ class Webhook:
             self.process.send_signal(signal.SIGABRT)
             self.process.wait()
             raise AssertionError(f"still running {STOP_SECONDS * wait.SLOWNESS:g} s after SIGTERM; {self._tail()}") from None
-        assert status == 0, f"expected exit status 0 after SIGTERM, got {status}; {self._tail()}"
+        assert status == self.last_status, f"expected exit status {self.last_status} after SIGTERM, got {status}; {self._tail()}"
         for words in ("AddressSanitizer", "ThreadSanitizer", "LeakSanitizer", "runtime error:"):
             assert words not in self.log_text(), f"a sanitizer has something to say; {self._tail()}"
 
