@@ -223,8 +223,9 @@
 /* A client's certificate and its chain, as it sends them. OpenSSL makes room for what is announced. */
 #define LIMIT_CLIENT_CERTIFICATE_BYTES ((size_t)32 * 1024)
 /* What the kernel keeps of one connection for us, and of our answers for it: twice of it at most. By itself it would take 6
-   MB, which a container's memory limit counts as ours. */
-#define LIMIT_SOCKET_BUFFER_BYTES (128 * 1024)
+   MB, which a container's memory limit counts as ours. The largest answer fits, so that no reader is waited for. */
+#define LIMIT_RECEIVE_BUFFER_BYTES (128 * 1024)
+#define LIMIT_SEND_BUFFER_BYTES (256 * 1024)
 /* What all requests of a loop may hold that are being read or wait; h2o keeps up to twice of what has come. */
 #define LIMIT_HELD_BYTES_PER_LOOP ((size_t)64 * 1024 * 1024)
 /* That is eight bodies of the largest kind at once. */
@@ -253,9 +254,10 @@
 /* A name in an audit line (cluster, issuer, caller, what is asked for): as long as a DNS name may be. What is longer is cut
  * there. */
 #define LIMIT_AUDIT_NAME_BYTES 253
-/* Lines are gathered this long, or up to so many bytes, before they are written: a write for each would cost a wake-up. */
+/* Lines are gathered this long, or up to so many bytes, before they are written: a write for each would cost a wake-up, and
+   many more would push what every login needs out of the processor's cache. */
 #define LIMIT_AUDIT_GATHER_MS 5
-#define LIMIT_AUDIT_GATHER_BYTES ((size_t)256 * 1024)
+#define LIMIT_AUDIT_GATHER_BYTES ((size_t)64 * 1024)
 /* How often an idle writer looks whether the file was rotated, and how often a file that cannot be opened is tried. */
 #define LIMIT_AUDIT_CHECK_MS 1000
 /* After a failed write it is tried again with back-off between these two. */

@@ -43,9 +43,10 @@ static int open_socket(const struct addrinfo *address, int *ret_fd) {
         return -errno;
     const int on = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    const int buffer_bytes = LIMIT_SOCKET_BUFFER_BYTES; /* each connection has them of its listening socket */
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof(buffer_bytes));
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof(buffer_bytes));
+    /* Each connection has those of its listening socket. */
+    const int receive_bytes = LIMIT_RECEIVE_BUFFER_BYTES, send_bytes = LIMIT_SEND_BUFFER_BYTES;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof(receive_bytes));
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof(send_bytes));
     if (bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
         const int error = errno;
         close(fd);

@@ -44,11 +44,8 @@ static void on_close(void *data) {
 }
 
 static void join_strangers(struct connection *connection) {
-    struct loop *loop = connection->loop;
-    if (loop->n_strangers >= loop->max_strangers)
-        connection_end(H2O_STRUCT_FROM_MEMBER(struct connection, stranger, loop->strangers.next), END_CROWDED);
-    h2o_linklist_insert(&loop->strangers, &connection->stranger);
-    loop->n_strangers++;
+    h2o_linklist_insert(&connection->loop->strangers, &connection->stranger);
+    connection->loop->n_strangers++;
 }
 
 void connection_accept(struct loop *loop, int fd) {

@@ -229,6 +229,7 @@ static void pass_time(struct loop *loop) {
 static void turn(struct loop *loop) {
     h2o_evloop_run(loop->context.loop, TURN_MS);
     pass_time(loop);
+    sweep_strangers(loop);
     if (loop->awake_ms - loop->swept_awake_ms >= LIMIT_SWEEP_INTERVAL_MS) {
         loop->swept_awake_ms = loop->awake_ms;
         sweep(loop);

@@ -9,27 +9,12 @@ struct handler {
     struct loop *loop;
 };
 
-/* "verbose" or "verbose=..." anywhere in the query. */
-static bool is_verbose(const h2o_req_t *req) {
-    struct text query = request_query(req);
-    const struct text verbose = TEXT("verbose");
-    while (query.n_bytes > 0) {
-        const char *end = memchr(query.data, '&', query.n_bytes);
-        const size_t n = end == NULL ? query.n_bytes : (size_t)(end - query.data);
-        if (text_starts_with((struct text){query.data, n}, verbose) &&
-            (n == verbose.n_bytes || query.data[verbose.n_bytes] == '='))
-            return true;
-        const size_t skipped = end == NULL ? n : n + 1;
-        query = (struct text){query.data + skipped, query.n_bytes - skipped};
-    }
-    return false;
-}
-
 /* "ok" where all is well and nobody asked for more; the list of checks otherwise. */
 static void send_health(struct loop *loop, h2o_req_t *req, const char *what, bool is_good) {
     struct buffer *lines = &loop->scratch;
     buffer_append_format(lines, "%s check %s\n", what, is_good ? "passed" : "failed");
-    const struct text body = is_good && !is_verbose(req) ? TEXT("ok") : buffer_text(lines);
+    const struct text body =
+        is_good && !request_parameter(request_query(req), TEXT("verbose"), NULL) ? TEXT("ok") : buffer_text(lines);
     request_send(req, is_good ? 200 : 503, "text/plain; charset=utf-8", body);
 }
 

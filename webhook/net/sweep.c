@@ -69,6 +69,11 @@ void sweep(struct loop *loop) {
     }
 }
 
+void sweep_strangers(struct loop *loop) {
+    while (loop->n_strangers > loop->max_strangers)
+        connection_end(H2O_STRUCT_FROM_MEMBER(struct connection, stranger, loop->strangers.next), END_CROWDED);
+}
+
 void sweep_make_room(struct loop *loop, struct connection *bringing) {
     for (h2o_linklist_t *at = loop->connections.next; at != &loop->connections; at = at->next) {
         struct connection *connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, at);

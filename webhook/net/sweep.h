@@ -14,6 +14,12 @@
 void sweep(struct loop *loop);
 
 /*
+ * Ends the oldest strangers where there are more than the loop has room for. Loop's thread, after each turn: whoever had
+ * sent its certificate before has been heard by then, however many came in the same moment.
+ */
+void sweep_strangers(struct loop *loop);
+
+/*
  * The loop holds more than its role may: ends the connections that are in the midst of a request larger than usual, and if
  * that does not do, the one that brings more just now. Requests that wait for a provider are not touched: loop_park() has
  * bounded what they hold. Loop's thread.

@@ -196,6 +196,7 @@ Test(sweep, one_stranger_too_many_costs_the_oldest_its_place) {
     world.loop.max_strangers = 2;
     for (int i = 0; i < 4; i++)
         accept_caller(&world);
+    sweep_strangers(&world.loop);
     turn(&world);
     const bool closed[] = {true, true, false, false};
     for (size_t i = 0; i < 4; i++)
