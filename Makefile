@@ -135,7 +135,7 @@ e2e-kind: $(BUILD)/kube-introspect ## run end-to-end tests in a kind cluster of 
 	@BUILD=$(BUILD) KEEP=$(KEEP) TEST='$(TEST)' hack/e2e-kind.sh
 
 # Who logs in, and a provider that is told what to do: for make bench, make chaos.
-LOAD_TOOLS := $(BUILD)/test/bench/load $(BUILD)/test/bench/provider
+LOAD_TOOLS := $(BUILD)/test/bench/load $(BUILD)/test/bench/provider $(BUILD)/test/bench/clock.so
 LOAD_SOURCES := $(addprefix test/bench/,load.c client.c crowd.c token.c histogram.c)
 LOAD_FLAGS := $(CPPFLAGS) -std=gnu17 -O2 -g $(WARNINGS) -Wno-conversion
 $(BUILD)/test/bench/load: $(LOAD_SOURCES) $(wildcard test/bench/*.h)
@@ -146,6 +146,10 @@ $(BUILD)/test/bench/provider: test/bench/provider.c test/bench/token.c test/benc
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(LOAD_FLAGS) -o $@ $(filter %.c,$^) -lh2o-evloop -lssl -lcrypto
+$(BUILD)/test/bench/clock.so: test/chaos/clock.c
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)
+	$(Q)$(CC) $(LOAD_FLAGS) -fPIC -shared -o $@ $<
 .PHONY: load-tools
 load-tools: $(LOAD_TOOLS)
 

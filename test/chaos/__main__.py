@@ -20,7 +20,7 @@ from lib import paths, sentinel  # noqa: E402
 from lib.certificates import Certificates  # noqa: E402
 
 import table  # noqa: E402
-import faketime  # noqa: E402
+from clock import DAY, Clock  # noqa: E402
 import figures  # noqa: E402
 import own_rows  # noqa: E402
 import provider_rows  # noqa: E402
@@ -38,7 +38,8 @@ class Run:
         self.options = options
         self.programs = Path(options.programs).resolve()
         self.folder = Path(tempfile.mkdtemp(prefix="kube-introspect-chaos-"))
-        with faketime.in_the_past(2):  # whoever's clock is an hour behind finds them valid too
+        self.clock = Clock(self.programs / "clock.so", self.folder / "clock")
+        with Clock(self.programs / "clock.so", self.folder / "past", ahead=-2 * DAY).followed():  # whoever's clock is an hour behind finds them valid too
             self.certificates = Certificates(self.folder / "certificates")
             self.certificates.provider_renewed = self.certificates.provider_ca.server("provider-renewed")
             self.certificates.provider_expired = self.certificates.provider_ca.expired("provider-expired", "localhost")
