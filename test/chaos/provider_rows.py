@@ -5,7 +5,6 @@ import time
 
 from row import Row, Setting, nothing
 
-AWAY = ("breaker_open",)
 # One call in `openFor`, which is a second, and what the first and the last sample cut off.
 ONE_A_SECOND = 1.25
 

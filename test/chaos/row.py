@@ -32,7 +32,7 @@ class Setting:
     certificate: object = None  # of the provider, in place of the usual
     host: str = "localhost"  # of the provider
     mix: tuple = ()
-    rate: int = 0  # of logins a second, in place of the run's
+    rate: int = 0  # of logins a second, in place of the run's; -1: as fast as it goes
     load: dict = field(default_factory=dict)  # options of the load generator
 
 
