@@ -73,7 +73,7 @@ def in_all(result):
 
 DEAD = Row("dead", "connections are refused for long, `ttl: 30s`, `maxStale: 1h`", lambda stage: stage.provider.kill(),
            lambda stage: stage.provider.start(), setting=lambda run: Setting(ttl=30, refresh_ahead_ms=5000, n_cached=2000), least_seconds=45,
-           shows=("breaker_open",), may=("provider_unreachable",), calls_a_second=1.1, ci=False, check=in_all)
+           shows=("breaker_open",), may=("provider_unreachable", "provider_tls"), calls_a_second=1.1, ci=False, check=in_all)
 
 
 # ---- garbage
