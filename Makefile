@@ -123,6 +123,10 @@ door-costs: $(BUILD)/kube-introspect ## measure what asking about requests and c
 e2e-kind: $(BUILD)/kube-introspect ## run end-to-end tests in a kind cluster of our own (KIND_NODE_IMAGE=name, KEEP=1: leave it up)
 	@BUILD=$(BUILD) KEEP=$(KEEP) TEST='$(TEST)' hack/e2e-kind.sh
 
+.PHONY: alerts
+alerts: ## check the alerts, and what fires in which outage, by Prometheus' promtool
+	$(PYTEST) test/alerts $(if $(TEST),-k '$(TEST)')
+
 .PHONY: check
 check: unit integration ## run unit and integration tests
 
