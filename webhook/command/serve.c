@@ -112,6 +112,7 @@ static int block_signals(void) {
     sigaddset(&signals, SIGHUP);
     sigprocmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN); /* h2o writes to sockets whose reader has gone */
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is as a full disk: the write says so */
     return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
