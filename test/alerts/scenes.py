@@ -38,6 +38,7 @@ def handshakes(result, values):
 
 
 OK = reviews("allow", "ok", "0+30x60")
+BUSY = reviews("allow", "ok", "0+300x60")
 KIND = {"requests": "authorization_", "changes": "admission_"}
 
 ANSWERS = [
@@ -169,14 +170,14 @@ def ends_in(seconds):
 
 
 CLOCKS_AND_CERTIFICATES = [
-    scene("fresh tokens come from the future", OK, reviews("deny", "issued_in_future", "0+3x60"), at_4m="", at_10m="ClockSkew"),
-    scene("fresh tokens are not valid yet", OK, reviews("deny", "not_yet_valid", "0+3x60"), at_4m="", at_10m="ClockSkew"),
+    scene("fresh tokens come from the future", BUSY, reviews("unavailable", "issued_in_future", "0+3x60"), at_4m="", at_10m="ClockSkew"),
+    scene("fresh tokens are not valid yet", BUSY, reviews("unavailable", "not_yet_valid", "0+3x60"), at_4m="", at_10m="ClockSkew"),
     scene("handles come from the future",
           OK, reviews("deny", "handle_from_future", "0+3x60", "authorization_"), at_4m="", at_10m="ClockSkew"),
     scene("our clock is a minute ahead", "kube_introspect_time_seconds 60+30x60", at_4m="", at_6m="ClockSkew"),
     scene("our clock is a minute behind", "kube_introspect_time_seconds -60+30x60", at_4m="", at_6m="ClockSkew"),
     scene("our clock is two seconds ahead", "kube_introspect_time_seconds 2+30x60", at_25m=""),
-    scene("one token came from the future", OK, reviews("deny", "issued_in_future", "0x4 1x60"),
+    scene("one token came from the future", BUSY, reviews("unavailable", "issued_in_future", "0x4 1x60"),
           reviews("deny", "handle_from_future", "0x4 1x60", "authorization_"), at_4m="", at_9m="", at_25m=""),
     scene("tokens expire", OK, reviews("deny", "expired", "0+3x60"), at_25m=""),
     scene("a certificate ends in six days", ends_in(6 * 24 * HOUR), at_50m="", at_90m="CertificateNearExpiry"),
