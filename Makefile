@@ -139,7 +139,7 @@ alerts: ## check the alerts, and what fires in which outage, by Prometheus' prom
 	$(PYTEST) test/alerts $(if $(TEST),-k '$(TEST)')
 
 # Who logs in, and a provider that is told what to do: for make bench, make chaos.
-LOAD_TOOLS := $(BUILD)/test/bench/load $(BUILD)/test/bench/provider
+LOAD_TOOLS := $(BUILD)/test/bench/load $(BUILD)/test/bench/provider $(BUILD)/test/bench/clock.so
 LOAD_SOURCES := $(addprefix test/bench/,load.c client.c crowd.c token.c histogram.c)
 LOAD_FLAGS := $(CPPFLAGS) -std=gnu17 -O2 -g $(WARNINGS) -Wno-conversion
 $(BUILD)/test/bench/load: $(LOAD_SOURCES) $(wildcard test/bench/*.h)
@@ -150,11 +150,15 @@ $(BUILD)/test/bench/provider: test/bench/provider.c test/bench/token.c test/benc
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(LOAD_FLAGS) -o $@ $(filter %.c,$^) -lh2o-evloop -lssl -lcrypto
+$(BUILD)/test/bench/clock.so: test/chaos/clock.c
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)
+	$(Q)$(CC) $(LOAD_FLAGS) -fPIC -shared -o $@ $<
 .PHONY: load-tools
 load-tools: $(LOAD_TOOLS)
 
 .PHONY: chaos
-chaos: $(BUILD)/kube-introspect $(LOAD_TOOLS) ## log 2,000 in a second while everything around goes wrong (one: make chaos TEST=silent SECONDS=60; CUT=1: two minutes)
+chaos: $(BUILD)/kube-introspect $(LOAD_TOOLS) ## 2,000 logins a second while everything around goes wrong (some: make chaos TEST='silent slow' SECONDS=60; CUT=1: as CI)
 	KUBE_INTROSPECT_BINARY=$(abspath $<) /usr/bin/python3 test/chaos --programs $(BUILD)/test/bench $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CUT),--ci --seconds 3 --rate 1000 --ttl 1 --after 2.5) $(TEST)
 
 .PHONY: check

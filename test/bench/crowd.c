@@ -215,7 +215,8 @@ static void count(const struct question *question, enum outcome outcome, const c
     const int64_t us = (now_ns - question->due_ns) / 1000;
     phase->n[question->stream][outcome]++;
     histogram_add(&phase->times[question->stream], us);
-    if ((outcome >= OUTCOME_UNAVAILABLE || us > UNWELL_US) && question->due_ns > phase->unwell_ns)
+    const bool is_well = (outcome == OUTCOME_ALLOWED || outcome == OUTCOME_DENIED) && us <= UNWELL_US;
+    if (!is_well && question->due_ns > phase->unwell_ns)
         phase->unwell_ns = question->due_ns;
     if (wrong == NULL)
         return;

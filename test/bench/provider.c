@@ -6,12 +6,10 @@
  * standard input says, a line each, answered by a line of JSON with what it has counted so far:
  *
  *     count                 nothing else
- *     mode MODE             ok, 500, 503, 429, html, half (of a reply, then the end), silent
- *     delay MS
- *     revoke                tokens of the revocable kind are no longer active
- *     certificate CERT KEY  for connections from now on
- *     close                 ends all connections
- *     drop, pass            all packets to the provider are lost, those to open its connections too; no longer
+ *     mode MODE             ok; yes, no (to every token), other (than the token is asked about: its neighbour); 500, 503,
+ * 429, html, half (of a reply, then the end), silent delay MS revoke                tokens of the revocable kind are no
+ * longer active certificate CERT KEY  for connections from now on close                 ends all connections drop, pass all
+ * packets to the provider are lost, those to open its connections too; no longer
  *
  * Loopback only; ends when its standard input does.
  */
@@ -32,8 +30,20 @@
 
 #define MAX_DESCRIPTORS 8192
 
-enum mode { MODE_OK, MODE_500, MODE_503, MODE_429, MODE_HTML, MODE_HALF, MODE_SILENT, N_MODES };
-static const char *const mode_words[N_MODES] = {"ok", "500", "503", "429", "html", "half", "silent"};
+enum mode {
+    MODE_OK,
+    MODE_YES,
+    MODE_NO,
+    MODE_OTHER,
+    MODE_500,
+    MODE_503,
+    MODE_429,
+    MODE_HTML,
+    MODE_HALF,
+    MODE_SILENT,
+    N_MODES
+};
+static const char *const mode_words[N_MODES] = {"ok", "yes", "no", "other", "500", "503", "429", "html", "half", "silent"};
 
 static h2o_globalconf_t config;
 static h2o_context_t context;
@@ -83,11 +93,14 @@ static void send_truth(h2o_req_t *req) {
     at += sizeof(name) - 1;
     while (at + n < req->entity.len && req->entity.base[at + n] != '&')
         n++;
-    if (at + n > req->entity.len || !token_read(req->entity.base + at, n, &token) || token.kind == TOKEN_GARBAGE ||
-        (token.kind == TOKEN_REVOKED && is_revoked) || token.exp_unix_s <= time(NULL)) {
+    const bool is_token = at + n <= req->entity.len && token_read(req->entity.base + at, n, &token);
+    const bool is_active = is_token && token.kind != TOKEN_GARBAGE && !(token.kind == TOKEN_REVOKED && is_revoked) &&
+                           token.exp_unix_s > time(NULL);
+    if (!is_token || mode == MODE_NO || (!is_active && mode != MODE_YES)) {
         n_inactive++;
         return send_json(req, 200, "OK", "{\"active\":false}");
     }
+    token.number += mode == MODE_OTHER;
     char user[TOKEN_USER_BYTES + 1];
     token_user(&token, user);
     send_active(req, user, "\"developers\",\"on-call\"", token.issued_unix_s, token.exp_unix_s);
@@ -114,6 +127,9 @@ static void send_half(h2o_req_t *req) {
 static void send_reply(h2o_req_t *req) {
     switch (mode) {
     case MODE_OK:
+    case MODE_YES:
+    case MODE_NO:
+    case MODE_OTHER:
         if (is_truthful)
             send_truth(req);
         else

@@ -16,10 +16,10 @@ LOOKUPS = "kube_introspect_cache_lookups_total"
 
 
 class Figure:
-    def __init__(self, name, words, measure, setting=lambda run: Setting(), least_seconds=0):
+    def __init__(self, name, words, measure, setting=lambda run: Setting(), most_seconds=3600):
         """measure  with the Stage; prints, and yields sentences"""
-        self.name, self.words, self.measure, self.setting, self.least_seconds = name, words, measure, setting, least_seconds
-        self.most_seconds, self.ci = 3600, False
+        self.name, self.words, self.measure, self.setting = name, words, measure, setting
+        self.least_seconds, self.most_seconds, self.ci = 0, most_seconds, True
 
     def play(self, run, folder, seconds):
         print(f"{self.name}: {self.words}", flush=True)
@@ -32,6 +32,25 @@ class Figure:
 
 def tell(name, value):
     print(f"    {name:<70} {value}", flush=True)
+
+
+# ---- whether those who judge would see it
+
+LIES = (("yes", "garbage", "it never was a token"), ("no", "new", "it is good"), ("other", "new", "it was taken for somebody else"))
+
+
+def judge(stage):
+    """A provider that lies leads to wrong answers, whatever the webhook does: all of them have to be found."""
+    for mode, stream, sentence in LIES:
+        stage.provider.tell("mode", mode)
+        stage.load.tell(f"phase {mode}")
+        stage.pass_time(1)
+    report = stage.load.report()
+    for mode, stream, sentence in LIES:
+        told = report[mode]
+        tell(f"the provider lies ({mode}): wrong answers found; the first", f"{told['wrong']}; {told['example']}")
+        if sentence not in told["example"] or f"of stream {stream}" not in told["example"]:
+            yield f"a provider that lies ({mode}) went unnoticed: {told['streams'][stream]}"
 
 
 # ---- ten minutes without a provider
@@ -167,9 +186,11 @@ def spread(stage):
         yield f"{most} of them were asked about in one second"
 
 
+JUDGE = Figure("judge", "the provider lies: is it found?", judge, most_seconds=1,
+               setting=lambda run: Setting(ttl=30, refresh_ahead_ms=1000, n_cached=20, mix=(500, 0, 0, 300, 200, 0)))
 FIGURES = [
     DEAD,
-    Figure("flood", "ten million distinct garbage tokens beside good ones, as fast as it goes; SECONDS=100", flood, least_seconds=1,
+    Figure("flood", "ten million distinct garbage tokens beside good ones, as fast as it goes; SECONDS=100", flood,
            setting=lambda run: Setting(ttl=30, refresh_ahead_ms=5000, n_cached=500, mix=(10, 0, 0, 0, 990, 0), rate=-1,
                                        issuer={"introspection": {"budget": BUDGET}}, load={"connections": 64})),
     Figure("one-token", "500 callers with one new token", one_token, setting=lambda run: Setting(mix=(1000, 0, 0, 0, 0, 0), n_cached=10)),

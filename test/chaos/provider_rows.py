@@ -5,7 +5,6 @@ import time
 
 from row import Row, Setting, nothing
 
-AWAY = ("breaker_open",)
 # One call in `openFor`, which is a second, and what the first and the last sample cut off.
 ONE_A_SECOND = 1.25
 
@@ -77,6 +76,6 @@ ROWS = [
     Row("certificate", "its certificate has expired", show_expired, show_valid,
         shows=("breaker_open",), may=("provider_tls",), calls_a_second=ONE_A_SECOND),
     Row("too-long", "it is gone for longer than maxStale", lambda stage: stage.provider.kill(), lambda stage: stage.provider.start(),
-        setting=lambda run: Setting(issuer={"outage": {"maxStale": "1s"}}), serves=False, least_seconds=8,
+        setting=lambda run: Setting(ttl=1, issuer={"outage": {"maxStale": "1s"}}), serves=False, least_seconds=8,
         shows=("breaker_open",), may=("provider_unreachable",), check=no_allowed_in_the_end, ci=False),
 ]

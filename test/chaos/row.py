@@ -32,7 +32,7 @@ class Setting:
     certificate: object = None  # of the provider, in place of the usual
     host: str = "localhost"  # of the provider
     mix: tuple = ()
-    rate: int = 0  # of logins a second, in place of the run's
+    rate: int = 0  # of logins a second, in place of the run's; -1: as fast as it goes
     load: dict = field(default_factory=dict)  # options of the load generator
 
 
@@ -51,6 +51,7 @@ class Row:
     shows: tuple = ()  # reasons that must be seen, or the trouble was none
     may: tuple = ()  # further ones that may
     serves: bool = True  # every login with a token in use succeeds, all the time
+    p99_ms: float = P99_MS  # of those
     onset_ms: Optional[float] = None  # what the p99 of those may be in the first seconds; None: as ever
     calls_a_second: Optional[float] = None  # what the provider may get once the breaker has opened
     recovery: float = RECOVERY_SECONDS
@@ -172,7 +173,7 @@ class Result:
 
     def _slow(self, phase, limit_ms):
         late_ms = self.late_ms(phase)
-        usual_ms = P99_MS if late_ms <= QUIET_LATE_MS else BUSY_P99_MS + 1.5 * late_ms
+        usual_ms = self.row.p99_ms + (0 if late_ms <= QUIET_LATE_MS else BUSY_P99_MS + 1.5 * late_ms)
         limit_ms, found_ms = max(limit_ms or 0, usual_ms) * wait.SLOWNESS, self.p99_ms(phase)
         return found_ms > limit_ms and (f"p99 of logins with tokens in use was {found_ms:.1f} ms in phase {phase}, not {limit_ms:g} "
                                         f"(load generator: {late_ms:.1f} ms late)")

@@ -30,7 +30,6 @@ AUDIT_BYTES = 32 * 1024 * 1024
 @dataclasses.dataclass
 class Times:
     begun: float
-    onset: float = 0
     ended: float = 0
     over: float = 0
 
@@ -54,8 +53,9 @@ class Stage:
                                    wrapper=setting.wrapper, variables=setting.variables)
             self.ending.append(self.webhook.kill)
             self.webhook.wait_ready()
-            self.load = Load(programs / "load", self.webhook, folder / "load.log", setting.mix or MIX, max(0, setting.rate or run.options.rate), setting.n_cached,
-                             skew=5, revoked=1000 * (self.ttl + 1), **{"expiring": int(self.expiring_seconds()), **setting.load})
+            self.load = Load(programs / "load", self.webhook, folder / "load.log", setting.mix or MIX,
+                             max(0, setting.rate or run.options.rate), setting.n_cached,
+                             **{"skew": 5, "revoked": 1000 * (self.ttl + 1), "expiring": int(self.expiring_seconds()), **setting.load})
             self.ending.append(self.load.stop)
             self.watch = Watch(self.webhook)
             self.ending.append(self.watch.stop)
@@ -106,7 +106,6 @@ class Stage:
         row.begin(self)
         onset = min(ONSET_SECONDS, self.seconds / 2)
         self.pass_time(onset, row.during and (lambda: row.during(self)))
-        times.onset = time.monotonic()
         self.load.tell("phase trouble")
         self.pass_time(self.seconds - onset, row.during and (lambda: row.during(self)))
         times.ended = time.monotonic()
