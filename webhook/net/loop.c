@@ -147,6 +147,10 @@ static void handle_runtime(struct loop *loop, struct loop_message *message) {
     const struct runtime_message *of_runtime = (const struct runtime_message *)message;
     use_runtime(loop, of_runtime->runtime, of_runtime->handle_keys);
     free(message);
+    pthread_mutex_lock(&loop->said_lock);
+    loop->used = loop->runtime;
+    pthread_cond_signal(&loop->said);
+    pthread_mutex_unlock(&loop->said_lock);
 }
 
 int loop_use_runtime(struct loop *loop, struct runtime *runtime) {
@@ -162,6 +166,14 @@ int loop_use_runtime(struct loop *loop, struct runtime *runtime) {
     message->runtime = runtime_ref(runtime);
     loop_send(loop, &message->message);
     return 0;
+}
+
+void loop_wait_used(struct loop *loop, const struct runtime *runtime, int64_t deadline_mono_ms) {
+    const struct timespec deadline = {.tv_sec = deadline_mono_ms / 1000, .tv_nsec = deadline_mono_ms % 1000 * 1000000};
+    pthread_mutex_lock(&loop->said_lock);
+    while (loop->used != runtime && pthread_cond_timedwait(&loop->said, &loop->said_lock, &deadline) == 0)
+        continue;
+    pthread_mutex_unlock(&loop->said_lock);
 }
 
 static void handle_drain(struct loop *loop, struct loop_message *message) {
@@ -352,6 +364,15 @@ static uint32_t max_strangers(const struct loop_role *role) {
     return files.rlim_cur < LIMIT_STRANGERS_SHARE ? 1 : (uint32_t)(files.rlim_cur / LIMIT_STRANGERS_SHARE);
 }
 
+static void init_said(struct loop *loop) {
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&loop->said_lock, NULL);
+    pthread_cond_init(&loop->said, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
 int loop_start(const struct loop_role *role, const struct services *services, struct runtime *runtime,
                struct loop **ret_loop) {
     struct loop *loop = calloc(1, sizeof(*loop));
@@ -361,8 +382,7 @@ int loop_start(const struct loop_role *role, const struct services *services, st
     loop->services = services;
     loop->first_runtime = runtime;
     loop->first_free = SLOT_NONE;
-    pthread_mutex_init(&loop->said_lock, NULL);
-    pthread_cond_init(&loop->said, NULL);
+    init_said(loop);
     h2o_linklist_init_anchor(&loop->connections);
     h2o_linklist_init_anchor(&loop->strangers);
     h2o_linklist_init_anchor(&loop->arrivals);

@@ -68,8 +68,9 @@ struct loop {
     struct runtime *first_runtime; /* borrowed during the start */
     int started;                   /* errno of the start, once it is known: guarded by said_lock */
     bool has_said;                 /* what the main thread waits to hear: that it has started, or that it asks nobody */
+    const struct runtime *used;    /* what it says it uses, only to be compared: guarded by said_lock */
     pthread_mutex_t said_lock;
-    pthread_cond_t said;
+    pthread_cond_t said; /* of the monotonic clock */
 
     /* any thread */
     _Atomic uint32_t n_connections; /* those that arrive among them */
@@ -118,8 +119,13 @@ void loop_send(struct loop *loop, struct loop_message *message);
 /* Gives the loop a connected socket, which it then owns. Returns 0 or -ENOMEM (the socket is still the caller's). */
 int loop_take_socket(struct loop *loop, int fd);
 
-/* From the next request on, this runtime is used. Returns 0, -ENOMEM, or -EIO (OpenSSL refused the handle keys). */
+/* This runtime is to be used, soon: loop_wait_used() knows when. Returns 0, -ENOMEM, or -EIO (OpenSSL refused the handle
+ * keys). */
 int loop_use_runtime(struct loop *loop, struct runtime *runtime);
+
+/* Waits until every request that comes from now on finds the runtime that was sent last. A loop that is stuck is waited for
+ * until a time of the monotonic clock at most. The thread that sent it. */
+void loop_wait_used(struct loop *loop, const struct runtime *runtime, int64_t deadline_mono_ms);
 
 /* From now on each answer says Connection: close, and idle connections are closed. Returns 0 or -ENOMEM. */
 int loop_drain(struct loop *loop);
