@@ -73,7 +73,8 @@ struct loop {
     pthread_cond_t said; /* of the monotonic clock */
 
     /* any thread */
-    _Atomic uint32_t n_connections;
+    _Atomic uint32_t n_connections; /* those that arrive among them */
+    _Atomic uint32_t n_arriving;    /* handed over, and not looked at yet */
     _Atomic int64_t turned_mono_ms;
     h2o_multithread_receiver_t inbox;
 
@@ -82,6 +83,7 @@ struct loop {
     h2o_context_t context;
     h2o_accept_ctx_t accept;
     h2o_linklist_t connections, strangers; /* struct connection; strangers are among the connections */
+    h2o_linklist_t arrivals;               /* sockets that wait for their turn to become connections */
     uint32_t n_strangers, max_strangers;
     size_t n_held_bytes, n_parked_bytes; /* by all connections; by those that wait */
     int64_t awake_ms;                    /* how long the loop has turned: time stands still while it cannot */
@@ -148,4 +150,9 @@ void loop_unpark(struct loop *loop, uint32_t slot);
 
 static inline uint32_t loop_n_connections(const struct loop *loop) {
     return atomic_load_explicit(&loop->n_connections, memory_order_relaxed);
+}
+
+/* Whether it has more connections to look at than it can before its next turn: they wait better in the kernel's queue. */
+static inline bool loop_is_crowded(const struct loop *loop) {
+    return atomic_load_explicit(&loop->n_arriving, memory_order_relaxed) >= LIMIT_ARRIVALS;
 }
