@@ -134,6 +134,10 @@ door-costs: $(BUILD)/kube-introspect ## measure what asking about requests and c
 e2e-kind: $(BUILD)/kube-introspect ## run end-to-end tests in a kind cluster of our own (KIND_NODE_IMAGE=name, KEEP=1: leave it up)
 	@BUILD=$(BUILD) KEEP=$(KEEP) TEST='$(TEST)' hack/e2e-kind.sh
 
+.PHONY: alerts
+alerts: ## check the alerts, and what fires in which outage, by Prometheus' promtool
+	$(PYTEST) test/alerts $(if $(TEST),-k '$(TEST)')
+
 # Who logs in, and a provider that is told what to do: for make bench, make chaos.
 LOAD_TOOLS := $(BUILD)/test/bench/load $(BUILD)/test/bench/provider $(BUILD)/test/bench/clock.so
 LOAD_SOURCES := $(addprefix test/bench/,load.c client.c crowd.c token.c histogram.c)

@@ -37,7 +37,7 @@ ROWS = [
     Row("key-updates", flood("key-update", 16, certificate="client"), least=10, new_in_time=False),
     Row("slow-header", (("slow-header", {"n": 300}),), seconds=40, least=300, closed=("request_timeout",)),
     Row("slow-body", (("slow-body", {"n": 300}),), seconds=40, least=300, closed=("request_timeout",)),
-    Row("unread-replies", (("unread-replies", {"n": 100}),), seconds=40, least=100, closed=("write_timeout", "memory")),
+    Row("unread-replies", (("unread-replies", {"n": 100}),), seconds=26, least=100, closed=("write_timeout", "memory")),
     Row("half-closed", (("half-closed", {"n": 500}),), seconds=8, least=500),
     Row("header-bombs", two("header-bombs"), least=10, must=("400",), never=("200",), quick=True),
     Row("held-headers", (("held-headers", {"n": 400}),), seconds=12, least=300),

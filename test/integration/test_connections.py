@@ -1,6 +1,7 @@
 """Callers that take their time, bring too much or do not read: each has an end, and nobody else notices."""
 
 import contextlib
+import os
 import signal
 import socket
 import threading
@@ -124,3 +125,32 @@ def test_a_stop_that_hangs_is_ended(provider, start):
         webhook.signal(signal.SIGTERM)
         assert thread.wait_for_end(webhook.process, 60) == 1
     assert "a thread hangs" in webhook.log_text()
+
+
+# Each got a key exchange and a signature, with which those who had stayed waited for seconds.
+def test_who_has_left_before_its_turn_is_given_no_handshake(provider, start):
+    webhook = start(provider)
+    tls = webhook.caller_tls()
+    with stopped(webhook):
+        for _ in range(900):
+            with webhook.connect(tls, handshake=False) as opened:
+                opened.start_handshake()
+        before = cpu_seconds(webhook)
+    failed = "kube_introspect_tls_handshakes_total"
+    wait.until(lambda: webhook.metric(failed, result="failure") >= 900, "all have come and are gone")
+    assert cpu_seconds(webhook) - before < 0.15 * wait.SLOWNESS  # 900 signatures take 0.3 s
+
+
+@contextlib.contextmanager
+def stopped(webhook):
+    webhook.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        webhook.signal(signal.SIGCONT)
+
+
+def cpu_seconds(webhook):
+    with open(f"/proc/{webhook.process.pid}/stat") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -32,6 +32,10 @@ class Call:
     claims: dict  # None: a no
     landed: float = None  # when the answer began to be sent
     failed: bool = True
+    abandoned: bool = False  # what was said found nobody who listened any more
+
+    def has_said(self):
+        return not self.failed and not self.abandoned
 
 
 @dataclass(eq=False)
@@ -99,6 +103,7 @@ class World:
         self.open = []  # questions that wait for their answers
         self.held, self.release = None, threading.Event()
         self.since = self.started = self.clock.mono()
+        self.reloaded = float("-inf")
         self.threads = ThreadPoolExecutor(1)
         self.breaker, self.budget = Breaker(), Budget(policy.budget, self.since)
         self.trace, self.failure = [], None
@@ -199,6 +204,7 @@ class World:
         before = self.webhook.generation()
         if self.open and self._may_be_tried(self.clock.mono()):
             self.breaker.fail(self.clock.mono())  # what the question under way finds out, the new one does not hear of
+        self.reloaded = self.clock.mono()
         for asked in self.open:
             asked.policies.append(policy)
         self.policy = policy
@@ -253,8 +259,8 @@ class World:
             self._check(asked, answer, mono, wall, more_trouble)
         self.open.remove(asked)
         if all(answer[-1] in ("provider_timeout", "deadline_exceeded") for answer, _, _ in asked.answers):
-            for call in self._calls_for(asked):
-                call.failed = True  # the provider may have said something, but nobody listened any more
+            for call in self._calls_for(asked)[:1]:
+                call.abandoned = True
         if self.broken:
             self.fail("; ".join(self.broken))
         self._check_single_flight(asked)
@@ -264,7 +270,7 @@ class World:
 
     def _facts(self, token, begin, end):
         found = [Fact(call.claims, call.asked, call.landed) for call in list(self.calls)
-                 if call.token == token and not call.failed and begin <= call.landed <= end]
+                 if call.token == token and call.has_said() and begin <= call.landed <= end]
         return sorted(found, key=lambda fact: fact.asked.end)
 
     def _known(self, token):
@@ -281,8 +287,11 @@ class World:
         return found | asked.trouble
 
     def _may_be_tried(self, now):
-        """Whether another question, which has not been answered yet, may be the one that tries whether the provider is back."""
-        return bool(self.open) and not any(not call.failed and self.breaker.failed < call.landed < now for call in list(self.calls))
+        """Whether a question that has not been answered yet may be the one that tries whether the provider is back. None need be,
+        where it has answered since it failed, and since the last reload: a new configuration knows what the one before knew then."""
+        since = max(self.breaker.failed, self.reloaded)
+        has_answered = any(call.has_said() and since < call.asked.begin and call.landed < now for call in list(self.calls))
+        return bool(self.open) and not has_answered
 
     def _check(self, asked, answer, mono, wall, more_trouble):
         question = Question(mono, wall, asked.policies, asked.known, self._facts(asked.token, mono.begin, mono.end),

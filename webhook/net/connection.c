@@ -1,5 +1,6 @@
 #include "net/connection.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -48,11 +49,23 @@ static void join_strangers(struct connection *connection) {
     connection->loop->n_strangers++;
 }
 
+void connection_refuse(struct loop *loop, int fd) {
+    if (loop->accept.ssl_ctx != NULL)
+        metrics_handshake(loop->services->metrics, false);
+    close(fd);
+    atomic_fetch_sub_explicit(&loop->n_connections, 1, memory_order_relaxed);
+}
+
+/* Gone, or half-closed, which nobody does who wants a handshake: its signature is not made for them. */
+static bool has_left(int fd) {
+    struct pollfd socket = {.fd = fd, .events = POLLRDHUP};
+    return poll(&socket, 1, 0) > 0;
+}
+
 void connection_accept(struct loop *loop, int fd) {
-    struct connection *connection = calloc(1, sizeof(*connection));
+    struct connection *connection = loop->accept.ssl_ctx != NULL && has_left(fd) ? NULL : calloc(1, sizeof(*connection));
     if (connection == NULL) {
-        close(fd);
-        atomic_fetch_sub_explicit(&loop->n_connections, 1, memory_order_relaxed);
+        connection_refuse(loop, fd);
         return;
     }
     connection->loop = loop;
@@ -92,7 +105,10 @@ void connection_end(struct connection *connection, enum connection_end why) {
         report(connection->loop, "too many have shown no certificate");
     if (why == END_MEMORY)
         report(connection->loop, "the requests that are under way hold too much memory");
-    shutdown(h2o_socket_get_fd(connection->socket), SHUT_RDWR);
+    const int fd = h2o_socket_get_fd(connection->socket);
+    shutdown(fd, SHUT_RDWR);
+    /* What has come before could still be read: a handshake with somebody who is turned away. */
+    recv(fd, NULL, INT32_MAX, MSG_TRUNC | MSG_DONTWAIT);
 }
 
 /* ---- what happens to it ---- */

@@ -34,8 +34,11 @@ struct connection {
     char caller[256];            /* name of its certificate; "" before that is seen and on plain HTTP */
 };
 
-/* Takes a connected socket over and begins to serve it. Closes it where there is no memory. */
+/* Takes a connected socket over and begins to serve it. Closes it where there is no memory, or nobody who waits for TLS. */
 void connection_accept(struct loop *loop, int fd);
+
+/* Closes a socket that was handed to the loop. */
+void connection_refuse(struct loop *loop, int fd);
 
 /* The connection that a request came by. */
 struct connection *connection_of(h2o_req_t *req);

@@ -78,15 +78,34 @@ void loop_send(struct loop *loop, struct loop_message *message) {
     h2o_multithread_send_message(&loop->inbox, &message->link);
 }
 
+/* A connection that comes. */
 struct socket_message {
     struct loop_message message;
     int fd;
 };
 
 static void handle_socket(struct loop *loop, struct loop_message *message) {
-    const int fd = ((struct socket_message *)message)->fd;
+    h2o_linklist_insert(&loop->arrivals, &message->link.link); /* until take_arrivals() */
+}
+
+static int next_arrival(struct loop *loop) {
+    struct socket_message *message = H2O_STRUCT_FROM_MEMBER(struct socket_message, message.link.link, loop->arrivals.next);
+    const int fd = message->fd;
+    h2o_linklist_unlink(&message->message.link.link);
     free(message);
-    connection_accept(loop, fd);
+    atomic_fetch_sub_explicit(&loop->n_arriving, 1, memory_order_relaxed);
+    return fd;
+}
+
+/* A few of them: what they ask for first is a handshake, and whoever is served already must not wait for all of those. */
+static void take_arrivals(struct loop *loop) {
+    for (size_t i = 0; i < LIMIT_ARRIVALS_PER_TURN && !h2o_linklist_is_empty(&loop->arrivals); i++)
+        connection_accept(loop, next_arrival(loop));
+}
+
+static void close_arrivals(struct loop *loop) {
+    while (!h2o_linklist_is_empty(&loop->arrivals))
+        connection_refuse(loop, next_arrival(loop));
 }
 
 int loop_take_socket(struct loop *loop, int fd) {
@@ -97,6 +116,7 @@ int loop_take_socket(struct loop *loop, int fd) {
     message->fd = fd;
     /* Counted here, not on arrival: the acceptor chooses the least loaded loop by this number. */
     atomic_fetch_add_explicit(&loop->n_connections, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&loop->n_arriving, 1, memory_order_relaxed);
     loop_send(loop, &message->message);
     return 0;
 }
@@ -127,6 +147,10 @@ static void handle_runtime(struct loop *loop, struct loop_message *message) {
     const struct runtime_message *of_runtime = (const struct runtime_message *)message;
     use_runtime(loop, of_runtime->runtime, of_runtime->handle_keys);
     free(message);
+    pthread_mutex_lock(&loop->said_lock);
+    loop->used = loop->runtime;
+    pthread_cond_signal(&loop->said);
+    pthread_mutex_unlock(&loop->said_lock);
 }
 
 int loop_use_runtime(struct loop *loop, struct runtime *runtime) {
@@ -142,6 +166,14 @@ int loop_use_runtime(struct loop *loop, struct runtime *runtime) {
     message->runtime = runtime_ref(runtime);
     loop_send(loop, &message->message);
     return 0;
+}
+
+void loop_wait_used(struct loop *loop, const struct runtime *runtime, int64_t deadline_mono_ms) {
+    const struct timespec deadline = {.tv_sec = deadline_mono_ms / 1000, .tv_nsec = deadline_mono_ms % 1000 * 1000000};
+    pthread_mutex_lock(&loop->said_lock);
+    while (loop->used != runtime && pthread_cond_timedwait(&loop->said, &loop->said_lock, &deadline) == 0)
+        continue;
+    pthread_mutex_unlock(&loop->said_lock);
 }
 
 static void handle_drain(struct loop *loop, struct loop_message *message) {
@@ -227,7 +259,8 @@ static void pass_time(struct loop *loop) {
 }
 
 static void turn(struct loop *loop) {
-    h2o_evloop_run(loop->context.loop, TURN_MS);
+    h2o_evloop_run(loop->context.loop, h2o_linklist_is_empty(&loop->arrivals) ? TURN_MS : 0);
+    take_arrivals(loop);
     pass_time(loop);
     sweep_strangers(loop);
     if (loop->awake_ms - loop->swept_awake_ms >= LIMIT_SWEEP_INTERVAL_MS) {
@@ -251,6 +284,7 @@ static void take_down_h2o(struct loop *loop) {
 
 /* Ends every connection, with a request under way or not, and turns until h2o has let go of them. */
 static void close_all(struct loop *loop) {
+    close_arrivals(loop);
     for (h2o_linklist_t *at = loop->connections.next; at != &loop->connections; at = at->next) {
         struct connection *connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, at);
         shutdown(h2o_socket_get_fd(connection->socket), SHUT_RDWR);
@@ -330,6 +364,15 @@ static uint32_t max_strangers(const struct loop_role *role) {
     return files.rlim_cur < LIMIT_STRANGERS_SHARE ? 1 : (uint32_t)(files.rlim_cur / LIMIT_STRANGERS_SHARE);
 }
 
+static void init_said(struct loop *loop) {
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&loop->said_lock, NULL);
+    pthread_cond_init(&loop->said, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
 int loop_start(const struct loop_role *role, const struct services *services, struct runtime *runtime,
                struct loop **ret_loop) {
     struct loop *loop = calloc(1, sizeof(*loop));
@@ -339,10 +382,10 @@ int loop_start(const struct loop_role *role, const struct services *services, st
     loop->services = services;
     loop->first_runtime = runtime;
     loop->first_free = SLOT_NONE;
-    pthread_mutex_init(&loop->said_lock, NULL);
-    pthread_cond_init(&loop->said, NULL);
+    init_said(loop);
     h2o_linklist_init_anchor(&loop->connections);
     h2o_linklist_init_anchor(&loop->strangers);
+    h2o_linklist_init_anchor(&loop->arrivals);
     loop->max_strangers = max_strangers(role);
     loop->reported_awake_ms = INT64_MIN;
     buffer_init(&loop->scratch, LIMIT_METRICS_BYTES);

@@ -68,11 +68,13 @@ struct loop {
     struct runtime *first_runtime; /* borrowed during the start */
     int started;                   /* errno of the start, once it is known: guarded by said_lock */
     bool has_said;                 /* what the main thread waits to hear: that it has started, or that it asks nobody */
+    const struct runtime *used;    /* what it says it uses, only to be compared: guarded by said_lock */
     pthread_mutex_t said_lock;
-    pthread_cond_t said;
+    pthread_cond_t said; /* of the monotonic clock */
 
     /* any thread */
-    _Atomic uint32_t n_connections;
+    _Atomic uint32_t n_connections; /* those that arrive among them */
+    _Atomic uint32_t n_arriving;    /* handed over, and not looked at yet */
     _Atomic int64_t turned_mono_ms;
     h2o_multithread_receiver_t inbox;
 
@@ -81,6 +83,7 @@ struct loop {
     h2o_context_t context;
     h2o_accept_ctx_t accept;
     h2o_linklist_t connections, strangers; /* struct connection; strangers are among the connections */
+    h2o_linklist_t arrivals;               /* sockets that wait for their turn to become connections */
     uint32_t n_strangers, max_strangers;
     size_t n_held_bytes, n_parked_bytes; /* by all connections; by those that wait */
     int64_t awake_ms;                    /* how long the loop has turned: time stands still while it cannot */
@@ -116,8 +119,13 @@ void loop_send(struct loop *loop, struct loop_message *message);
 /* Gives the loop a connected socket, which it then owns. Returns 0 or -ENOMEM (the socket is still the caller's). */
 int loop_take_socket(struct loop *loop, int fd);
 
-/* From the next request on, this runtime is used. Returns 0, -ENOMEM, or -EIO (OpenSSL refused the handle keys). */
+/* This runtime is to be used, soon: loop_wait_used() knows when. Returns 0, -ENOMEM, or -EIO (OpenSSL refused the handle
+ * keys). */
 int loop_use_runtime(struct loop *loop, struct runtime *runtime);
+
+/* Waits until every request that comes from now on finds the runtime that was sent last. A loop that is stuck is waited for
+ * until a time of the monotonic clock at most. The thread that sent it. */
+void loop_wait_used(struct loop *loop, const struct runtime *runtime, int64_t deadline_mono_ms);
 
 /* From now on each answer says Connection: close, and idle connections are closed. Returns 0 or -ENOMEM. */
 int loop_drain(struct loop *loop);
@@ -142,4 +150,9 @@ void loop_unpark(struct loop *loop, uint32_t slot);
 
 static inline uint32_t loop_n_connections(const struct loop *loop) {
     return atomic_load_explicit(&loop->n_connections, memory_order_relaxed);
+}
+
+/* Whether it has more connections to look at than it can before its next turn: they wait better in the kernel's queue. */
+static inline bool loop_is_crowded(const struct loop *loop) {
+    return atomic_load_explicit(&loop->n_arriving, memory_order_relaxed) >= LIMIT_ARRIVALS;
 }

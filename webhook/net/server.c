@@ -274,6 +274,17 @@ static int publish(struct server *server, struct runtime *runtime) {
     return r;
 }
 
+/* Until no loop decides by an older one, so that what is said of a reload is so. One that is stuck fails /livez by then. */
+static void wait_used(const struct server *server, const struct runtime *runtime) {
+    const int64_t deadline_mono_ms = clock_mono_ms(&clock_system) + LIMIT_LOOP_STALL_MS;
+    for (size_t i = 0; i < server->n_authentication; i++)
+        loop_wait_used(server->authentication[i], runtime, deadline_mono_ms);
+    if (server->admission != NULL)
+        loop_wait_used(server->admission, runtime, deadline_mono_ms);
+    if (server->operations != NULL)
+        loop_wait_used(server->operations, runtime, deadline_mono_ms);
+}
+
 /* An issuer that is gone has no certificate that could end. */
 static void forget_expiries(struct metrics *metrics, const struct policy *old, const struct policy *new) {
     for (size_t i = 0; i < old->n_issuers; i++) {
@@ -305,6 +316,7 @@ int server_reload(struct server *server, struct snapshot *snapshot, struct error
         runtime_unref(runtime);
         return r;
     }
+    wait_used(server, runtime);
     forget_expiries(server->services.metrics, snapshot_policy(server->runtime->snapshot), &config->policy);
     runtime_unref(server->runtime);
     server->runtime = runtime;

@@ -226,6 +226,10 @@ void metrics_reload(struct metrics *metrics, bool succeeded, uint32_t generation
     set_gauge(&metrics->reload_unix_ms, unix_ms);
 }
 
+void metrics_live(struct metrics *metrics, bool is_live) {
+    set_gauge(&metrics->is_live, is_live);
+}
+
 /* The row of that name, or the free one that it would have, or NULL. The lock is held. */
 static struct metrics_certificate *certificate_row(struct metrics *metrics, struct text name) {
     struct metrics_certificate *row = NULL;

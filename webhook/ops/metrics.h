@@ -90,6 +90,9 @@ void metrics_rule_result(struct metrics *metrics, size_t rule, bool held);
 
 void metrics_reload(struct metrics *metrics, bool succeeded, uint32_t generation, int64_t unix_ms);
 
+/* Whether every thread that answers or asks turns, as /livez says it. */
+void metrics_live(struct metrics *metrics, bool is_live);
+
 /* When a certificate that we present or trust ends. name: "authentication", "operations", "issuer:NAME". At most 64; unix_s
    0: there is no such certificate any more. Takes a lock: at start and reload only. */
 void metrics_certificate_expiry(struct metrics *metrics, const char *name, int64_t unix_s);

@@ -5,6 +5,7 @@ import time
 
 from hold import hold
 from lib.caller import body
+from target import word_of
 
 
 def idle_handshakes(target):
@@ -74,9 +75,9 @@ def unread_replies(target):
                     target.n_bytes += sock.send(data * 10)
             except BlockingIOError:  # it takes no more
                 pass
-            except OSError:
+            except OSError as error:
                 opened.remove(sock)
-                target.ends["reset"] += 1
+                target.ends[word_of(error)] += 1
                 sock.close()
                 fresh = None if target.is_over() else one()
                 if fresh:
