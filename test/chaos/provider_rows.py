@@ -19,12 +19,16 @@ def send(number):
     return lambda stage: stage.provider.signal(number)
 
 
+# Not in step with the breaker, which asks once a second: it would always find the same.
+FLAP_SECONDS = 0.7
+
+
 def flap(stage):
-    """Half a second up, half a second gone."""
     is_up = stage.provider.process.poll() is None
-    if int(time.monotonic() * 2) % 2 == 0 and is_up:
+    should_be_up = int(time.monotonic() / FLAP_SECONDS) % 2 == 1
+    if is_up and not should_be_up:
         stage.provider.kill()
-    elif int(time.monotonic() * 2) % 2 == 1 and not is_up:
+    elif should_be_up and not is_up:
         stage.provider.start()
 
 
@@ -62,7 +66,7 @@ ROWS = [
         calls_a_second=ONE_A_SECOND, ci=False),
     Row("slow", "it takes 5 s to answer", tell("delay", 5000), tell("delay", 0),
         shows=("provider_timeout", "breaker_open"), may=("deadline_exceeded",), onset_ms=2500, calls_a_second=ONE_A_SECOND, ci=False),
-    Row("flapping", "half a second there, half a second gone", nothing, stop_flapping, during=flap,
+    Row("flapping", f"{FLAP_SECONDS:g} s there, {FLAP_SECONDS:g} s gone", nothing, stop_flapping, during=flap,
         may=(*KILLED, "breaker_open"), ci=False),
     Row("500", "it answers 500", tell("mode", "500"), tell("mode", "ok"),
         shows=("breaker_open",), may=("provider_error",), calls_a_second=ONE_A_SECOND),
