@@ -15,7 +15,7 @@
  *
  * --crowd: tokens whose truth is known, each answer judged (crowd.h), connections that may break and are made anew when
  * they are needed. MIX has six numbers, how many of 1,000 requests come from each stream:
- * cached,expiring,revoked,new,garbage,0. It does what its standard input says, a line each: "phase NAME", "revoke", "end".
+ * cached,expiring,revoked,new,garbage,0. It does what its standard input says, a line each: "phase NAME", "revoke", "catch up", "end".
  * "ready" is printed once every token that is to be cached was asked about, which comes first.
  *
  * Prints one JSON object. One thread, loopback only.
@@ -73,7 +73,7 @@ static uint64_t n_due;   /* requests of the schedule that have been sent */
 static struct histogram times;
 static size_t n_errors, n_sent, n_warmed;
 static uint64_t run_id;
-static bool is_ending, is_settling;
+static bool is_ending, is_settling, is_catching_up;
 
 static int64_t now_ns(void) {
     struct timespec now;
@@ -277,6 +277,8 @@ static void command(const char *line) {
         crowd_phase(line + 6, now_ns());
     else if (strcmp(line, "revoke") == 0)
         crowd_revoke(now_ns());
+    else if (strcmp(line, "catch up") == 0)
+        is_catching_up = true;
     else
         is_ending = true;
 }
@@ -339,6 +341,11 @@ static void run(int epoll, double seconds) {
     for (;;) {
         const int64_t next = send_due(end);
         const int64_t now = now_ns();
+        if (is_catching_up && crowd_has_caught_up(next_due_ns(now))) {
+            is_catching_up = false;
+            puts("ready");
+            fflush(stdout);
+        }
         if (now >= end || is_ending || (settings.n_requests > 0 && n_sent >= settings.n_requests))
             return;
         wait_for_events(epoll, (next < end ? next : end) - now);

@@ -36,21 +36,22 @@ def tell(name, value):
 
 # ---- whether those who judge would see it
 
-LIES = (("yes", "garbage", "it never was a token"), ("no", "new", "it is good"), ("other", "new", "it was taken for somebody else"))
+LIES = (("yes", "garbage", "allowed"), ("other", "new", "allowed"), ("no", "new", "denied"))
 
 
 def judge(stage):
     """A provider that lies leads to wrong answers, whatever the webhook does: all of them have to be found."""
-    for mode, stream, sentence in LIES:
+    for mode, _, _ in LIES:
         stage.provider.tell("mode", mode)
         stage.load.tell(f"phase {mode}")
+        stage.load.catch_up()
         stage.pass_time(1)
     report = stage.load.report()
-    for mode, stream, sentence in LIES:
-        told = report[mode]
-        tell(f"the provider lies ({mode}): wrong answers found; the first", f"{told['wrong']}; {told['example']}")
-        if sentence not in told["example"] or f"of stream {stream}" not in told["example"]:
-            yield f"a provider that lies ({mode}) went unnoticed: {told['streams'][stream]}"
+    for mode, stream, outcome in LIES:
+        told, n = report[mode], report[mode]["streams"][stream][outcome]
+        tell(f"the provider lies ({mode}): {stream} tokens {outcome}; wrong answers found", f"{n}; {told['wrong']}, as {told['example']}")
+        if not 0 < n <= told["wrong"]:
+            yield f"the provider lies ({mode}): {n} {stream} tokens were {outcome}, and {told['wrong']} answers found wrong"
 
 
 # ---- ten minutes without a provider
