@@ -98,15 +98,22 @@ def test_bodies_that_are_never_finished_hold_no_more_than_their_share(provider, 
 
 
 def test_requests_that_wait_for_a_silent_provider_have_a_share_and_the_others_are_told_at_once(provider, start):
-    webhook = start(provider, {"introspection": {"budget": {"concurrent": 100}}}, {"threads": 1})
+    webhook = start(provider, {"introspection": {"timeout": "10s", "budget": {"concurrent": 100}}}, {"threads": 1})
     with contextlib.ExitStack() as open_ones:
         waiting = [open_ones.enter_context(webhook.connect()) for _ in range(60)]
-        for connection in waiting:
+        for n, connection in enumerate(waiting):
             padded = body(provider.knows(sentinel.token(), reply.silence()))[:-1] + b" " * MIB + b"}"
             connection.send(request_bytes("POST", "/authenticate?timeout=30s", padded))
+            wait.until(lambda: n_read(webhook) > n, "it is read: one after the other, or there is no room to read them all")
         wait.until(lambda: webhook.metric("kube_introspect_reviews_total", reason="overloaded") or 0, "some are refused at once")
         assert webhook.metric("kube_introspect_introspections_in_flight") > 0, "all are refused"
         assert webhook.caller().review(provider.issue()).verdict == "allow"
+
+
+def n_read(webhook):
+    """Reviews that wait for the provider, or are over."""
+    metrics = webhook.metrics()
+    return (metrics.value("kube_introspect_introspections_in_flight") or 0) + (metrics.value("kube_introspect_reviews_total") or 0)
 
 
 def test_a_loop_that_hangs_fails_livez_until_it_turns_again(provider, start):

@@ -215,8 +215,8 @@
 /* Connections of one loop whose caller has not shown a certificate. A handshake takes 3 ms of a core: these are more than
    can be under way in its time limit, and what is kept for them is 60 kB each. */
 #define LIMIT_STRANGERS_PER_LOOP 512
-/* Connections that a loop looks at in one turn: 16 handshakes take 5 ms of a core, and as long may a caller have to wait that
-   is served already. */
+/* Connections that a loop looks at in one turn: 16 handshakes take 5 ms of a core, and as long may a caller have to wait
+   that is served already. */
 #define LIMIT_ARRIVALS_PER_TURN 16
 /* Those that wait for it: two turns or so for each loop. More wait in the kernel, unaccepted. */
 #define LIMIT_ARRIVALS 32
