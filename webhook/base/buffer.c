@@ -57,34 +57,17 @@ static int grow(struct buffer *buffer, size_t needed_bytes) {
     return 0;
 }
 
-/* Kept apart: nearly every append finds room, and then costs a dozen instructions. */
-__attribute__((noinline)) static int make_room(struct buffer *buffer, size_t n_bytes) {
+/* Never inlined, so that what is inlined stays small. */
+__attribute__((noinline)) bool buffer_make_room(struct buffer *buffer, size_t n_bytes) {
     if (buffer->error != 0)
-        return buffer->error;
+        return false;
     if (n_bytes > buffer->max_bytes - buffer->n_bytes)
-        return fail(buffer, -EMSGSIZE);
-    return grow(buffer, buffer->n_bytes + n_bytes);
-}
-
-static inline bool has_room(struct buffer *buffer, size_t n_bytes) {
-    return __builtin_expect(buffer->error == 0 && n_bytes <= buffer->capacity_bytes - buffer->n_bytes, true) ||
-           make_room(buffer, n_bytes) == 0;
+        return fail(buffer, -EMSGSIZE) == 0;
+    return grow(buffer, buffer->n_bytes + n_bytes) == 0;
 }
 
 int buffer_reserve(struct buffer *buffer, size_t n_bytes) {
-    return has_room(buffer, n_bytes) ? 0 : buffer->error;
-}
-
-void buffer_append(struct buffer *buffer, struct text text) {
-    if (text.n_bytes == 0 || !has_room(buffer, text.n_bytes))
-        return;
-    memcpy(buffer->data + buffer->n_bytes, text.data, text.n_bytes);
-    buffer->n_bytes += text.n_bytes;
-}
-
-void buffer_append_char(struct buffer *buffer, char c) {
-    if (has_room(buffer, 1))
-        buffer->data[buffer->n_bytes++] = c;
+    return buffer_has_room(buffer, n_bytes) ? 0 : buffer->error;
 }
 
 void buffer_append_u64(struct buffer *buffer, uint64_t number) {
@@ -108,7 +91,7 @@ void buffer_append_hex(struct buffer *buffer, const uint8_t *bytes, size_t n_byt
         fail(buffer, -EMSGSIZE);
         return;
     }
-    if (!has_room(buffer, n_bytes * 2))
+    if (!buffer_has_room(buffer, n_bytes * 2))
         return;
     char *at = buffer->data + buffer->n_bytes;
     for (size_t i = 0; i < n_bytes; i++) {
@@ -215,7 +198,7 @@ static size_t append_special(struct buffer *buffer, struct text text) {
 
 void buffer_append_json_string(struct buffer *buffer, struct text text) {
     /* What is escaped or replaced never gets shorter, so this asks for no byte too many. */
-    if (text.n_bytes > SIZE_MAX - 2 || !has_room(buffer, text.n_bytes + 2))
+    if (text.n_bytes > SIZE_MAX - 2 || !buffer_has_room(buffer, text.n_bytes + 2))
         return;
     buffer_append_char(buffer, '"');
     buffer_append_json_inside(buffer, text);

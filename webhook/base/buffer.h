@@ -38,8 +38,26 @@ int buffer_reserve(struct buffer *buffer, size_t n_bytes);
 /* Forgets the content and the error, keeps the memory. */
 void buffer_clear(struct buffer *buffer);
 
-void buffer_append(struct buffer *buffer, struct text text);
-void buffer_append_char(struct buffer *buffer, char c);
+/* For the two appends below, which are inlined: nearly every one finds room, and of a literal the length is known then. */
+bool buffer_make_room(struct buffer *buffer, size_t n_bytes);
+
+static inline bool buffer_has_room(struct buffer *buffer, size_t n_bytes) {
+    return __builtin_expect(buffer->error == 0 && n_bytes <= buffer->capacity_bytes - buffer->n_bytes, true) ||
+           buffer_make_room(buffer, n_bytes);
+}
+
+static inline void buffer_append(struct buffer *buffer, struct text text) {
+    if (text.n_bytes == 0 || !buffer_has_room(buffer, text.n_bytes))
+        return;
+    memcpy(buffer->data + buffer->n_bytes, text.data, text.n_bytes);
+    buffer->n_bytes += text.n_bytes;
+}
+
+static inline void buffer_append_char(struct buffer *buffer, char c) {
+    if (buffer_has_room(buffer, 1))
+        buffer->data[buffer->n_bytes++] = c;
+}
+
 void buffer_append_u64(struct buffer *buffer, uint64_t number);
 void buffer_append_i64(struct buffer *buffer, int64_t number);
 void buffer_append_hex(struct buffer *buffer, const uint8_t *bytes, size_t n_bytes);

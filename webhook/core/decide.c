@@ -36,6 +36,11 @@ static bool is_ahead(const struct decide *with, int64_t unix_s, int64_t clock_sk
     return unix_s != FACT_NO_TIME && with->now_unix_ms / 1000 + clock_skew_s < unix_s;
 }
 
+/*
+ * A provider that calls a token active whose nbf or iat is to come has another time than we have (RFC 7662 section 2.2:
+ * active is also that it may be used by now). That says nothing of the token, so it is no DENY: our clock may have been set
+ * back, and the API server would remember a no for two minutes after it was right again.
+ */
 static enum reason check_times(const struct decide *with, const struct fact *fact, int64_t clock_skew_s) {
     if (fact_is_expired(fact, with->now_unix_ms))
         return REASON_EXPIRED;

@@ -20,6 +20,8 @@ static void send_health(struct loop *loop, h2o_req_t *req, const char *what, boo
 
 static void send_metrics(struct loop *loop, h2o_req_t *req) {
     const struct services *services = loop->services;
+    metrics_live(services->metrics, services->health.is_live(services->health.context, &loop->scratch));
+    buffer_clear(&loop->scratch); /* of the list of checks */
     metrics_render(services->metrics, services->cache, services->audit, version_string(), &loop->scratch);
     if (loop->scratch.error == 0)
         request_send(req, 200, "text/plain; version=0.0.4; charset=utf-8", buffer_text(&loop->scratch));

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <strings.h>
 
+#include "net/connection.h"
 #include "wire/status.h"
 
 static struct text text_of_iovec(h2o_iovec_t bytes) {
@@ -165,6 +166,7 @@ void request_send(h2o_req_t *req, int status, const char *content_type, struct t
     req->res.content_length = body.n_bytes; /* h2o 2.2 would answer in chunks otherwise */
     h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, content_type, strlen(content_type));
     h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CACHE_CONTROL, NULL, H2O_STRLIT("no-store"));
+    connection_answered(connection_of(req));
     h2o_send_inline(req, body.data, body.n_bytes);
 }
 

@@ -76,6 +76,9 @@ static const struct loop_role role = {
     .name = "probe",
     .max_entity_bytes = 4 * 1024 * 1024,
     .idle_ms = LONG_MS,
+    .max_strangers = LIMIT_STRANGERS_PER_LOOP,
+    .max_held_bytes = LIMIT_HELD_BYTES_PER_LOOP,
+    .usual_bytes = LIMIT_USUAL_BYTES,
     .knows_handles = true,
     .register_handler = register_probe,
     .tls_of = site_plain,
@@ -216,7 +219,7 @@ Test(review, whose_time_is_over_is_answered_and_the_provider_s_word_comes_too_la
 static void fill_slots(struct loop *loop, void *context) {
     static int somebody;
     uint32_t slot, generation, n = 0;
-    while (loop_park(loop, &somebody, &slot, &generation) == 0)
+    while (loop_park(loop, &somebody, 1, &slot, &generation) == 0)
         n++;
     *(uint32_t *)context = n;
 }
@@ -260,6 +263,7 @@ struct ending {
     h2o_req_t req;
     h2o_conn_t conn;
     h2o_socket_t socket;
+    h2o_buffer_t input;
     struct connection connection;
     uint32_t slot;
     bool is_slot_taken; /* by whomever */
@@ -274,7 +278,10 @@ static const h2o_conn_callbacks_t ending_callbacks = {.get_socket = socket_of_en
 static void begin_ending(struct loop *loop, void *context) {
     struct ending *ending = context;
     ending->conn.callbacks = &ending_callbacks;
+    ending->socket.input = &ending->input;
     ending->socket.on_close.data = &ending->connection;
+    ending->connection.loop = loop;
+    ending->connection.socket = &ending->socket;
     ending->req.conn = &ending->conn;
     ending->req.query_at = SIZE_MAX;
     ending->req.entity = h2o_iovec_init(H2O_STRLIT(SITE_TOKEN));
