@@ -258,8 +258,11 @@ static int64_t send_due(int64_t end_ns) {
             return due;
         struct client *client = idle_client();
         if (client == NULL) {
+            const uint64_t n_before = n_due;
             open_one();
-            return now + 1000000000;
+            if (n_due == n_before)
+                return now + 1000000000; /* an event comes before */
+            continue;                    /* it was refused at once */
         }
         char *request = request_of(client);
         n_due++;
