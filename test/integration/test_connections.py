@@ -7,6 +7,8 @@ import socket
 import threading
 import time
 
+import pytest
+
 from lib import reply, sentinel, threads, wait
 from lib.caller import body
 from lib.connection import Closed, request_bytes
@@ -147,6 +149,20 @@ def test_who_has_left_before_its_turn_is_given_no_handshake(provider, start):
     failed = "kube_introspect_tls_handshakes_total"
     wait.until(lambda: webhook.metric(failed, result="failure") >= 900, "all have come and are gone")
     assert cpu_seconds(webhook) - before < 0.15 * wait.SLOWNESS  # 900 signatures take 0.3 s
+
+
+@pytest.mark.skipif(wait.SLOWNESS > 1, reason="a sanitizer's heap keeps what was freed")
+def test_memory_of_connections_that_have_closed_goes_back(provider, start):
+    webhook = start(provider)
+    tls = webhook.caller_tls()
+    resident = "process_resident_memory_bytes"
+    before = webhook.metric(resident)
+    with contextlib.ExitStack() as open_ones:
+        for _ in range(500):
+            open_ones.enter_context(webhook.connect(tls, handshake=False)).start_handshake()
+        wait.until(lambda: webhook.metric(resident) > before + 16 * MIB, "they take memory")
+    wait.until(lambda: webhook.metric(resident) < before + 4 * MIB,
+               lambda: f"it is given back (still {(webhook.metric(resident) - before) / MIB:.1f} MiB more)")
 
 
 @contextlib.contextmanager

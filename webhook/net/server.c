@@ -1,6 +1,7 @@
 #include "net/server.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,7 @@ struct server {
     struct loop *admission;  /* NULL: not served */
     struct loop *operations; /* likewise */
     struct acceptor *acceptor;
+    uint32_t n_given_back; /* connections that had closed when memory was last given back; main thread */
     _Atomic bool is_ready, is_draining;
 };
 
@@ -244,6 +246,25 @@ int server_start(struct snapshot *snapshot, struct server **ret_server, struct e
     server->is_ready = true;
     *ret_server = server;
     return 0;
+}
+
+/* ---- memory ---- */
+
+static uint32_t n_closed(const struct server *server) {
+    uint32_t n = 0;
+    for (size_t i = 0; i < server->n_authentication; i++)
+        n += loop_n_closed(server->authentication[i]);
+    if (server->admission != NULL)
+        n += loop_n_closed(server->admission);
+    return server->operations == NULL ? n : n + loop_n_closed(server->operations);
+}
+
+void server_give_back(struct server *server) {
+    const uint32_t n = n_closed(server);
+    if (n - server->n_given_back < LIMIT_CLOSED_CONNECTIONS_KEPT)
+        return;
+    server->n_given_back = n;
+    malloc_trim(0);
 }
 
 /* ---- reload ---- */
