@@ -46,7 +46,7 @@ def overlay(manifests):
     config["admission"] = {"rules": [*rules, FROZEN_RULE]}
     # Longer than a login: within it the login's own ttl refuses nobody.
     config["issuers"][0]["cache"]["ttl"] = "30s"
-    (made / "config.yaml").write_text(yaml.safe_dump(config))
+    (made / "config.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(config))))  # without anchors, which are refused
     authority = base64.b64encode((STATE / "certs" / "webhook-ca.crt").read_bytes()).decode()
     (made / "ca.yaml").write_text(yaml.safe_dump([{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": authority}]))
     # One replica: the fact that a handle leads to is where its login was answered.
@@ -64,16 +64,18 @@ def overlay(manifests):
 @pytest.fixture(scope="module")
 def doors(kind):
     """The same cluster, where users carry a handle and both doors are asked."""
-    manifests = STATE / "manifests"
-    made = overlay(manifests)
+    made = overlay(STATE / "manifests")
     kind.apply(*WRITERS)
-    kind.must("apply", "--kustomize", str(made))
-    kind.rolled_out()
-    only = ("pod", "--namespace", NAMESPACE, "--selector=app.kubernetes.io/name=kube-introspect")
-    wait.until(lambda: len(kind.get(*only)["items"]) == 1, "one pod is left", ROLLOUT_SECONDS)
-    yield kind
-    kind.must("delete", "validatingwebhookconfiguration", "kube-introspect", "--ignore-not-found")
-    shutil.rmtree(made)
+    try:
+        kind.must("apply", "--kustomize", str(made))
+        kind.rolled_out()
+        ours = ("pod", "--namespace", NAMESPACE, "--selector=app.kubernetes.io/name=kube-introspect")
+        wait.until(lambda: len(kind.get(*ours)["items"]) == 1, "one pod is left", ROLLOUT_SECONDS)
+        yield kind
+    finally:
+        kind.must("delete", "--ignore-not-found", "validatingwebhookconfiguration/kube-introspect")
+        kind.must("apply", "--kustomize", str(STATE / "manifests/overlays/kind"))
+        shutil.rmtree(made)
 
 
 @pytest.fixture
