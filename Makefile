@@ -151,9 +151,9 @@ coverage: ## print the line coverage of webhook/ by unit and integration tests
 	@hack/coverage.sh
 
 .PHONY: bench
-bench: $(BUILD)/kube-introspect ## measure against a static h2o reply and a plain Go webhook, in one run
+bench: $(BUILD)/kube-introspect ## measure against a static h2o reply and a plain Go webhook, in one run (a part: make bench TEST=handshakes)
 	@hack/install.sh build go
-	@hack/bench.sh
+	@hack/bench.sh $(if $(TEST),--only $(TEST))
 
 ##@ Look after the code
 .PHONY: verify

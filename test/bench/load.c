@@ -4,19 +4,27 @@
  * it should have been sent, so that a stalled server cannot hide (no coordinated omission).
  *
  *   load --port P --ca F --cert F --key F --path /authenticate --connections N --seconds S [--rate R]
- *        [--tokens N | --fresh] [--token-bytes N] [--warm] [--requests N] [--body FILE --expect TEXT]
+ *        [--tokens N | --fresh] [--token-bytes N] [--warm] [--requests N] [--body FILE --expect TEXT] [--awake] [--pid P]
  *
  * --body: this body in each request, in place of a TokenReview, whatever its length; a reply with the text is a good one.
  *
  * --warm: the same tokens in every run, each of them asked about at least once before the others repeat. --requests: ends
  * after so many, whatever the time.
  *
+ * --awake: looks for answers without ever sleeping, on a core that nobody else needs. To wake a sleeper costs the server some
+ * microseconds: a slow server, whose answers are waited for, would pay that more often than a quick one, on top of being slow.
+ *
+ * --pid: also tells the CPU time that this process (the server) took for each request in the time that was measured, which
+ * other programs on the machine change less than the rate.
+ *
  * Prints one JSON object. One thread, loopback only.
  */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <stdbool.h>
@@ -40,7 +48,8 @@ struct settings {
     double seconds, rate;
     unsigned n_tokens, token_bytes;
     size_t n_requests; /* 0: as many as fit into the time */
-    bool fresh, warm;
+    bool fresh, warm, awake;
+    int server_pid; /* 0: not looked at */
 };
 
 struct connection {
@@ -276,7 +285,7 @@ static void run(int epoll, double seconds) {
             return;
         const int64_t until = next < end ? next : end;
         const struct timespec wait = {.tv_sec = (until - now) / 1000000000, .tv_nsec = until > now ? (until - now) % 1000000000 : 0};
-        const int n = epoll_pwait2(epoll, events, 64, until > now ? &wait : &(struct timespec){0}, NULL);
+        const int n = epoll_pwait2(epoll, events, 64, until > now && !settings.awake ? &wait : &(struct timespec){0}, NULL);
         for (int i = 0; i < n; i++) {
             struct connection *connection = events[i].data.ptr;
             if (connection->is_busy)
@@ -300,6 +309,34 @@ static void settle(int epoll) {
     }
 }
 
+/* Nanoseconds that a thread has run: the first number of its schedstat. */
+static uint64_t thread_ns(const char *process, const char *thread) {
+    char path[sizeof("/proc//task//schedstat") + 2 * NAME_MAX];
+    snprintf(path, sizeof(path), "/proc/%s/task/%s/schedstat", process, thread);
+    FILE *file = fopen(path, "r");
+    unsigned long long ns = 0;
+    if (file == NULL || fscanf(file, "%llu", &ns) != 1)
+        die(path);
+    fclose(file);
+    return ns;
+}
+
+static uint64_t server_ns(void) {
+    char process[16], path[64];
+    if (settings.server_pid == 0)
+        return 0;
+    snprintf(process, sizeof(process), "%d", settings.server_pid);
+    snprintf(path, sizeof(path), "/proc/%s/task", process);
+    DIR *threads = opendir(path);
+    if (threads == NULL)
+        die(path);
+    uint64_t sum = 0;
+    for (const struct dirent *entry; (entry = readdir(threads)) != NULL;)
+        sum += entry->d_name[0] == '.' ? 0 : thread_ns(process, entry->d_name);
+    closedir(threads);
+    return sum;
+}
+
 static int compare(const void *a, const void *b) {
     const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
     return x < y ? -1 : x > y;
@@ -309,12 +346,12 @@ static double quantile_ms(double q) {
     return n_samples == 0 ? 0 : samples_us[(size_t)(q * (double)(n_samples - 1))] / 1000.0;
 }
 
-static void report(double seconds) {
+static void report(double seconds, uint64_t cpu_ns) {
     qsort(samples_us, n_samples, sizeof(*samples_us), compare);
     printf("{\"requests\": %zu, \"errors\": %zu, \"per_second\": %.0f, \"p50_ms\": %.3f, \"p90_ms\": %.3f, \"p99_ms\": %.3f, "
-           "\"p999_ms\": %.3f, \"max_ms\": %.3f}\n",
+           "\"p999_ms\": %.3f, \"max_ms\": %.3f, \"server_us\": %.3f}\n",
            n_samples, n_errors, (double)n_samples / seconds, quantile_ms(0.5), quantile_ms(0.9), quantile_ms(0.99),
-           quantile_ms(0.999), quantile_ms(1));
+           quantile_ms(0.999), quantile_ms(1), n_samples == 0 ? 0 : (double)cpu_ns / 1000 / (double)n_samples);
 }
 
 static void read_options(int argc, char **argv) {
@@ -322,7 +359,7 @@ static void read_options(int argc, char **argv) {
         {"port", 1, 0, 'p'}, {"ca", 1, 0, 'a'}, {"cert", 1, 0, 'c'}, {"key", 1, 0, 'k'}, {"path", 1, 0, 'u'},
         {"connections", 1, 0, 'n'}, {"seconds", 1, 0, 's'}, {"rate", 1, 0, 'r'}, {"tokens", 1, 0, 't'},
         {"fresh", 0, 0, 'f'}, {"token-bytes", 1, 0, 'b'}, {"warm", 0, 0, 'w'}, {"requests", 1, 0, 'q'},
-        {"body", 1, 0, 'o'}, {"expect", 1, 0, 'e'}, {0, 0, 0, 0}};
+        {"body", 1, 0, 'o'}, {"expect", 1, 0, 'e'}, {"awake", 0, 0, 'v'}, {"pid", 1, 0, 'i'}, {0, 0, 0, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
@@ -341,6 +378,8 @@ static void read_options(int argc, char **argv) {
         case 'o': settings.body = optarg; break;
         case 'e': settings.expect = optarg; break;
         case 'w': settings.warm = true; break;
+        case 'v': settings.awake = true; break;
+        case 'i': settings.server_pid = (int)strtol(optarg, NULL, 10); break;
         default: exit(2);
         }
     }
@@ -370,12 +409,14 @@ int main(int argc, char **argv) {
         settle(epoll);
     }
     n_samples = n_errors = 0;
+    const uint64_t cpu_before_ns = server_ns();
     const int64_t start = now_ns();
     run(epoll, settings.n_requests == 0 ? settings.seconds : 300);
     const double seconds = (double)(now_ns() - start) / 1e9;
+    const uint64_t cpu_ns = server_ns() - cpu_before_ns;
     const size_t n_late = n_samples;
     settle(epoll);
     n_samples = n_late; /* what ended after the end is not counted */
-    report(seconds);
+    report(seconds, cpu_ns);
     return n_errors == 0 ? 0 : 1;
 }
