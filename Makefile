@@ -105,6 +105,17 @@ PYTEST := /usr/bin/python3 -m pytest -q -p no:cacheprovider
 integration: $(BUILD)/kube-introspect ## run integration tests: the real binary, real TLS, a scripted provider (some: make integration TEST=expression)
 	KUBE_INTROSPECT_BINARY=$(abspath $<) $(PYTEST) test/integration $(if $(TEST),-k '$(TEST)')
 
+# The model test's clock, preloaded into the real binary.
+$(BUILD)/test/model/clock.so: test/model/clock.c
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -D_GNU_SOURCE -std=gnu17 -O2 $(WARNINGS) -fPIC -shared -o $@ $<
+
+.PHONY: model
+model: $(BUILD)/kube-introspect $(BUILD)/test/model/clock.so ## hold random sequences against a model of what may be answered (STEPS=10000 SEED=n SHRINK=0)
+	@CLOCK_LIBRARY=$(abspath $(BUILD)/test/model/clock.so) KUBE_INTROSPECT_BINARY=$(abspath $<) STEPS=$(STEPS) SEED=$(SEED) SHRINK=$(SHRINK) \
+		$(PYTEST) test/model
+
 .PHONY: e2e
 e2e: $(BUILD)/kube-introspect ## run end-to-end tests: the real binary, a real OpenID provider, a real kube-apiserver (one: make e2e TEST=name)
 	KUBE_INTROSPECT_BINARY=$(abspath $<) $(PYTEST) test/e2e --ignore=test/e2e/kind $(if $(TEST),-k '$(TEST)')
@@ -122,6 +133,33 @@ door-costs: $(BUILD)/kube-introspect ## measure what asking about requests and c
 .PHONY: e2e-kind
 e2e-kind: $(BUILD)/kube-introspect ## run end-to-end tests in a kind cluster of our own (KIND_NODE_IMAGE=name, KEEP=1: leave it up)
 	@BUILD=$(BUILD) KEEP=$(KEEP) TEST='$(TEST)' hack/e2e-kind.sh
+
+.PHONY: alerts
+alerts: ## check the alerts, and what fires in which outage, by Prometheus' promtool
+	$(PYTEST) test/alerts $(if $(TEST),-k '$(TEST)')
+
+# Who logs in, and a provider that is told what to do: for make bench, make chaos.
+LOAD_TOOLS := $(BUILD)/test/bench/load $(BUILD)/test/bench/provider $(BUILD)/test/bench/clock.so
+LOAD_SOURCES := $(addprefix test/bench/,load.c client.c crowd.c token.c histogram.c cpu_time.c)
+LOAD_FLAGS := $(CPPFLAGS) -std=gnu17 -O2 -g $(WARNINGS) -Wno-conversion
+$(BUILD)/test/bench/load: $(LOAD_SOURCES) $(wildcard test/bench/*.h)
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)
+	$(Q)$(CC) $(LOAD_FLAGS) -o $@ $(filter %.c,$^) -lssl -lcrypto
+$(BUILD)/test/bench/provider: test/bench/provider.c test/bench/token.c test/bench/token.h
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)
+	$(Q)$(CC) $(LOAD_FLAGS) -o $@ $(filter %.c,$^) -lh2o-evloop -lssl -lcrypto
+$(BUILD)/test/bench/clock.so: test/chaos/clock.c
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)
+	$(Q)$(CC) $(LOAD_FLAGS) -fPIC -shared -o $@ $<
+.PHONY: load-tools
+load-tools: $(LOAD_TOOLS)
+
+.PHONY: chaos
+chaos: $(BUILD)/kube-introspect $(LOAD_TOOLS) ## 2,000 logins a second while everything around goes wrong (some: make chaos TEST='silent slow' SECONDS=60; CUT=1: as CI)
+	KUBE_INTROSPECT_BINARY=$(abspath $<) /usr/bin/python3 test/chaos --programs $(BUILD)/test/bench $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CUT),--ci --seconds 3 --rate 1000 --ttl 1 --after 2.5) $(TEST)
 
 .PHONY: check
 check: unit integration ## run unit and integration tests
@@ -145,6 +183,18 @@ tsan: ## run unit and integration tests under ThreadSanitizer
 fuzz: ## run every fuzz target for a while (make fuzz TEST=scan SECONDS=600)
 	@for target in $(if $(TEST),$(TEST),$(basename $(notdir $(wildcard test/fuzz/*.c)))); do \
 		echo "$$target"; hack/fuzz.sh $$target $(if $(SECONDS),$(SECONDS),60) -verbosity=0 || exit 1; done
+
+# In C: what Python is too slow for, and the client whose time is taken.
+ATTACK_PROGRAMS := $(patsubst test/attack/%.c,$(BUILD)/attack/%,$(wildcard test/attack/*.c))
+$(BUILD)/attack/%: test/attack/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,TEST,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< -lssl -lcrypto
+
+.PHONY: attack
+attack: $(BUILD)/kube-introspect $(ATTACK_PROGRAMS) ## attack the real binary in every way of docs/attacks.md, beside a good client (one: make attack TEST=name; QUICK=1: the cut of CI)
+	@KUBE_INTROSPECT_BINARY=$(abspath $<) KUBE_INTROSPECT_ATTACK_PROGRAMS=$(abspath $(BUILD)/attack) \
+		/usr/bin/python3 test/attack --table $(BUILD)/attacks.md $(if $(QUICK),--quick) $(TEST)
 
 .PHONY: coverage
 coverage: ## print the line coverage of webhook/ by unit and integration tests

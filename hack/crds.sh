@@ -33,14 +33,15 @@ fetch() { # MODULE SUM FILE...
 }
 
 command -v go >/dev/null || fail 'Go is not in PATH: apt-get install golang-go'
-folder=$cache/crds-cert-manager-${CERT_MANAGER#*@}-prometheus-operator-${PROMETHEUS_OPERATOR#*@}
+# Another list of files or versions is another folder.
+folder=$cache/crds-$(sha256sum <"${BASH_SOURCE[0]}" | cut -c 1-16)
 if [ ! -d "$folder" ]; then
     mkdir -p "$cache"
     new=$(mktemp -d "$cache/new.XXXXXX")
     trap 'rm -rf "$new"' EXIT
     fetch "$CERT_MANAGER" "$CERT_MANAGER_SUM" deploy/crds/cert-manager.io_{certificates,issuers}.yaml
     fetch "$PROMETHEUS_OPERATOR" "$PROMETHEUS_OPERATOR_SUM" \
-        example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml
+        example/prometheus-operator-crd/monitoring.coreos.com_{servicemonitors,prometheusrules}.yaml
     chmod -R u+w "$new"
     # Somebody else may have been faster.
     mv -T "$new" "$folder" 2>/dev/null || [ -d "$folder" ]

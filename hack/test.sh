@@ -1,6 +1,6 @@
 #!/bin/bash
 # All that CI runs, stage by stage; goes on after a stage that failed, and closes with one line of figures.
-#   hack/test.sh [STAGE...]      (rules lint unit integration e2e kind asan tsan fuzz)
+#   hack/test.sh [STAGE...]      (rules lint unit alerts integration model attack chaos e2e kind asan tsan fuzz)
 set -u
 cd "$(dirname "$0")/.." || exit 1
 log=$(mktemp)
@@ -48,14 +48,16 @@ end_to_end() {
 }
 
 stages=("$@")
-[ $# -gt 0 ] || stages=(rules lint unit integration e2e kind asan tsan fuzz)
+[ $# -gt 0 ] || stages=(rules lint unit alerts integration model attack chaos e2e kind asan tsan fuzz)
 make -j2 build >/dev/null || { echo "0 passed, 1 failed"; exit 1; }
 for name in "${stages[@]}"; do
     case $name in
     rules) stage rules hack/verify.sh ;;
     lint) stage lint hack/lint.sh ;;
     e2e) stage e2e end_to_end ;;
-    unit | integration | asan | tsan) stage "$name" make -j2 "$name" ;;
+    unit | alerts | integration | model | asan | tsan) stage "$name" make -j2 "$name" ;;
+    attack) stage attack make -j2 attack QUICK=1 ;;
+    chaos) stage chaos make chaos CUT=1 ;;
     kind) stage kind make e2e-kind ;; # skipped, and counted so, where a machine allows no containers
     fuzz) stage fuzz make fuzz ;;
     *)

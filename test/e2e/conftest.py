@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 
 from demo_provider import BASIC, DemoProvider  # noqa: E402
-from lib import paths  # noqa: E402
+from lib import paths, wait  # noqa: E402
 from lib.certificates import Certificate  # noqa: E402
 from lib.webhook import Webhook  # noqa: E402
 from login import API_SERVER, Login, issuer_for  # noqa: E402
@@ -99,7 +99,10 @@ def start(folder, certificates, request):
         webhook = Webhook(folder / f"{next(_numbers):03d}-{name}", certificates, [issuer_for(provider, issuer, client)],
                           {"apiAudiences": [API_SERVER]}, prepare)
         started.append(webhook)
-        return Login(webhook.wait_ready() if ready else webhook)
+        if ready:
+            webhook.wait_ready()
+            wait.until(lambda: "endpoint known" in webhook.operations("/readyz?verbose")[2], "the provider was discovered")
+        return Login(webhook)
 
     yield make
     try:

@@ -4,52 +4,17 @@
  * same subjects; what it takes as JSON and we do as well, we refuse for the same fault as the plain rules below. An answer
  * to it is JSON, under the same uid.
  */
-#include "fuzz/check.h"
 #include "wire/admission_review.h"
 
-#include <jansson.h>
-#include <string.h>
-#include <strings.h>
-
 #include "base/limits.h"
+#include "fuzz/user.h"
 
 static struct scan_room room;
 
 /* ---- the rules, as simply as they can be put ---- */
 
-static bool is_absent(const json_t *value) {
-    return value == NULL || json_is_null(value);
-}
-
-static bool is_word(const json_t *value, const char *word) {
-    return json_is_string(value) && strcmp(json_string_value(value), word) == 0;
-}
-
 static bool is_text(const json_t *value) {
     return is_absent(value) || json_is_string(value);
-}
-
-static bool has_zero(const json_t *string) {
-    return memchr(json_string_value(string), '\0', json_string_length(string)) != NULL;
-}
-
-static bool are_strings(const json_t *value) {
-    for (size_t i = 0; i < json_array_size(value); i++) {
-        const json_t *element = json_array_get(value, i);
-        if (!json_is_string(element) || has_zero(element))
-            return false;
-    }
-    return is_absent(value) || json_is_array(value);
-}
-
-static bool is_extra(json_t *extra) {
-    const char *key;
-    json_t *value;
-    json_object_foreach(extra, key, value) {
-        if (!are_strings(value))
-            return false;
-    }
-    return is_absent(extra) || json_is_object(extra);
 }
 
 static bool is_operation(const json_t *value) {
@@ -84,30 +49,6 @@ static int expected(const json_t *review) {
 }
 
 /* ---- the same values ---- */
-
-static struct text text_at(const json_t *object, const char *name) {
-    const json_t *value = json_object_get(object, name);
-    return (struct text){.data = json_string_value(value), .n_bytes = json_string_length(value)};
-}
-
-static void check_handles(const struct admission_review *review, json_t *extra) {
-    size_t n_keys = 0, n_values = 0;
-    const json_t *first = NULL;
-    const char *key;
-    json_t *values;
-    json_object_foreach(extra, key, values) {
-        if (strcasecmp(key, "kube-introspect.io/handle") != 0)
-            continue;
-        n_keys++;
-        if (first == NULL)
-            first = json_array_get(values, 0);
-        n_values += json_array_size(values);
-    }
-    CHECK(review->n_handles == (n_keys > 1 && n_values < n_keys ? n_keys : n_values));
-    if (first != NULL)
-        CHECK(text_equal(review->handle,
-                         (struct text){.data = json_string_value(first), .n_bytes = json_string_length(first)}));
-}
 
 static void check_groups(const struct admission_review *review, const json_t *groups) {
     for (size_t i = 0; i < json_array_size(groups) && i < 8; i++) {
@@ -152,7 +93,7 @@ static void check_values(const struct admission_review *review, const json_t *re
     CHECK(text_equal(review->user_uid, text_at(user, "uid")));
     CHECK(review->has_object == !is_absent(object));
     CHECK((review->role_ref.n_bytes == 0) == is_absent(json_object_get(object, "roleRef")));
-    check_handles(review, json_object_get(user, "extra"));
+    check_extra(&review->extra, json_object_get(user, "extra"));
     check_groups(review, json_object_get(user, "groups"));
     check_subjects(review, json_object_get(object, "subjects"));
 }

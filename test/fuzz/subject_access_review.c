@@ -3,31 +3,11 @@
  * takes too, and finds the same user, uid, handles and attributes; what it takes as JSON and we do as well, we refuse for
  * the same fault as the plain rules below. An answer to it is JSON, of the same version, and never allows.
  */
-#include <jansson.h>
-#include <string.h>
-#include <strings.h>
-
-#include "fuzz/check.h"
 #include "wire/subject_access_review.h"
 
-static bool is_one_of(const json_t *value, const char *a, const char *b) {
-    const char *text = json_string_value(value);
-    return text != NULL && (strcmp(text, a) == 0 || strcmp(text, b) == 0);
-}
+#include "fuzz/user.h"
 
 /* ---- the rules, as simply as they can be put ---- */
-
-static bool is_absent(const json_t *value) {
-    return value == NULL || json_is_null(value);
-}
-
-static bool are_strings(const json_t *value) {
-    for (size_t i = 0; i < json_array_size(value); i++) {
-        if (!json_is_string(json_array_get(value, i)))
-            return false;
-    }
-    return is_absent(value) || json_is_array(value);
-}
 
 static bool has_strings(const json_t *object, const char *const *names) {
     for (; *names != NULL; names++) {
@@ -36,16 +16,6 @@ static bool has_strings(const json_t *object, const char *const *names) {
             return false;
     }
     return true;
-}
-
-static bool is_extra(json_t *extra) {
-    const char *key;
-    json_t *value;
-    json_object_foreach(extra, key, value) {
-        if (!are_strings(value))
-            return false;
-    }
-    return is_absent(extra) || json_is_object(extra);
 }
 
 static bool is_attributes(const json_t *value, const char *const *names) {
@@ -59,8 +29,9 @@ static int expected(json_t *review) {
     static const char *const non_resource[] = {"verb", "path", NULL};
     const json_t *spec = json_object_get(review, "spec");
     const json_t *r = json_object_get(spec, "resourceAttributes"), *n = json_object_get(spec, "nonResourceAttributes");
-    if (!is_one_of(json_object_get(review, "kind"), "SubjectAccessReview", "SubjectAccessReview") ||
-        !is_one_of(json_object_get(review, "apiVersion"), "authorization.k8s.io/v1", "authorization.k8s.io/v1beta1"))
+    const json_t *version = json_object_get(review, "apiVersion");
+    if (!is_word(json_object_get(review, "kind"), "SubjectAccessReview") ||
+        (!is_word(version, "authorization.k8s.io/v1") && !is_word(version, "authorization.k8s.io/v1beta1")))
         return SUBJECT_ACCESS_REVIEW_WRONG_KIND;
     const bool is_valid = json_is_object(spec) && has_strings(spec, names) &&
                           are_strings(json_object_get(spec, "groups")) && are_strings(json_object_get(spec, "group")) &&
@@ -71,44 +42,20 @@ static int expected(json_t *review) {
 
 /* ---- the same values ---- */
 
-static void check_text(struct text ours, const json_t *object, const char *name) {
-    const json_t *value = json_object_get(object, name);
-    CHECK(text_equal(ours, (struct text){.data = json_string_value(value), .n_bytes = json_string_length(value)}));
-}
-
-static void check_handles(const struct subject_access_review *review, json_t *extra) {
-    size_t n_keys = 0, n_values = 0;
-    const json_t *first = NULL;
-    const char *key;
-    json_t *values;
-    json_object_foreach(extra, key, values) {
-        if (strcasecmp(key, "kube-introspect.io/handle") != 0)
-            continue;
-        n_keys++;
-        if (first == NULL)
-            first = json_array_get(values, 0);
-        n_values += json_array_size(values);
-    }
-    CHECK(review->n_handles == (n_keys > 1 && n_values < n_keys ? n_keys : n_values));
-    if (first != NULL)
-        CHECK(text_equal(review->handle,
-                         (struct text){.data = json_string_value(first), .n_bytes = json_string_length(first)}));
-}
-
 static void check_values(const struct subject_access_review *review, const json_t *spec) {
     const json_t *resource = json_object_get(spec, "resourceAttributes");
     const json_t *path = json_object_get(spec, "nonResourceAttributes");
-    check_text(review->user, spec, "user");
-    check_text(review->uid, spec, "uid");
-    check_handles(review, json_object_get(spec, "extra"));
+    CHECK(text_equal(review->user, text_at(spec, "user")));
+    CHECK(text_equal(review->uid, text_at(spec, "uid")));
+    check_extra(&review->extra, json_object_get(spec, "extra"));
     CHECK(review->is_resource == !is_absent(resource));
-    check_text(review->verb, review->is_resource ? resource : path, "verb");
-    check_text(review->namespace_name, resource, "namespace");
-    check_text(review->group, resource, "group");
-    check_text(review->resource, resource, "resource");
-    check_text(review->subresource, resource, "subresource");
-    check_text(review->name, resource, "name");
-    check_text(review->path, path, "path");
+    CHECK(text_equal(review->verb, text_at(review->is_resource ? resource : path, "verb")));
+    CHECK(text_equal(review->namespace_name, text_at(resource, "namespace")));
+    CHECK(text_equal(review->group, text_at(resource, "group")));
+    CHECK(text_equal(review->resource, text_at(resource, "resource")));
+    CHECK(text_equal(review->subresource, text_at(resource, "subresource")));
+    CHECK(text_equal(review->name, text_at(resource, "name")));
+    CHECK(text_equal(review->path, text_at(path, "path")));
 }
 
 /* ---- the answer ---- */

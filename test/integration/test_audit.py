@@ -1,6 +1,7 @@
 """The audit log: a line for each decision, through rotation, a full disk and a folder that vanishes."""
 
 import re
+import resource
 import shutil
 import signal
 
@@ -189,6 +190,18 @@ def test_a_disk_that_has_room_again_takes_the_kept_records_and_logins_go_on(prov
     wait.until(lambda: not unavailable(caller, provider), f"logins go on; log {webhook.log}")
     records = webhook.wait_audit(2)
     assert records[0]["reason"] == "ok", "the first record, of before the disk was known to be full, was not kept"
+
+
+def test_files_that_may_not_grow_are_a_full_disk(provider, start):
+    """RLIMIT_FSIZE, systemd's LimitFSIZE, for the audit log and for the program's own log. Its signal, SIGXFSZ, would end the process."""
+    webhook = start(provider)
+    caller = webhook.caller()
+    _, most = resource.prlimit(webhook.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(webhook.process.pid, resource.RLIMIT_FSIZE, (100, most))
+    wait.until(lambda: unavailable(caller, provider), f"a login is refused; log {webhook.log}")
+    webhook.reload()
+    resource.prlimit(webhook.process.pid, resource.RLIMIT_FSIZE, (most, most))
+    wait.until(lambda: not unavailable(caller, provider), f"logins go on; log {webhook.log}")
 
 
 def test_a_folder_that_vanishes_refuses_logins_until_it_is_back(provider, start):

@@ -77,6 +77,17 @@ def test_a_dead_provider_is_called_once_a_second_and_back_within_two(provider, s
     webhook.wait_log("the breaker closes")
 
 
+def test_a_provider_that_has_answered_much_and_dies_is_left_alone_as_soon_as_another(provider, start):
+    """Half of all calls within the window would be another hundred."""
+    webhook = start(provider, {"introspection": {"budget": {"concurrent": 4}, "breaker": {"minimumCalls": 20}}})
+    caller = webhook.caller()
+    for _ in range(100):
+        assert caller.review(provider.issue()).verdict == "allow"
+    provider.script = lambda request: reply.error(500)
+    reasons = [webhook.reason_of(lambda: caller.review(provider.issue()))[1]["reason"] for _ in range(25)]
+    assert reasons == ["provider_error"] * 24 + ["breaker_open"], reasons
+
+
 def test_a_provider_that_hangs_costs_five_callers_their_time_and_no_more(provider, start):
     webhook = start(provider, {"introspection": {"timeout": "200ms"}})
     provider.script = lambda request: reply.after(30, reply.active())

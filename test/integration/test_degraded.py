@@ -2,7 +2,7 @@
 
 import time
 
-from lib import reply, wait
+from lib import configuration, reply, wait
 
 ON_CALL = {"outage": {"maxStale": "10m", "groups": ["on-call"]}, "cache": {"ttl": "300ms"}}
 GROUPS = ["developers", "on-call", "platform-admins"]
@@ -53,6 +53,18 @@ def test_an_open_breaker_serves_degraded_at_once(provider, start):
     print(f"{len(answers)} logins in {seconds:.1f} s, {n_calls} calls to a silent provider")
     assert all(groups(answer) == ["corp:on-call"] for answer in answers)
     assert n_calls <= seconds + 1
+
+
+def test_an_outage_that_is_configured_in_its_midst_helps_who_was_known(provider, start):
+    """As docs/runbooks/provider-down.md has it for whoever had not prepared."""
+    before = {name: value for name, value in ON_CALL.items() if name != "outage"}
+    webhook = start(provider, before)
+    caller, token = webhook.caller(), provider.issue(groups=GROUPS)
+    assert caller.review(token).verdict == "allow"
+    provider.stop()
+    wait.until(lambda: caller.review(token).verdict == "unavailable", "past its ttl nothing is served", seconds=5)
+    webhook.reload([configuration.issuer(provider, ON_CALL)])
+    assert groups(wait_degraded(caller, token)) == ["corp:on-call"]
 
 
 def test_a_revocation_that_the_provider_told_of_is_never_undone(provider, start):

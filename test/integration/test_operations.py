@@ -1,9 +1,13 @@
 """/livez, /readyz and /metrics: what an admin, a kubelet and Prometheus see."""
 
+import ctypes
 import json
+import os
 import re
 import socket
 import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +65,42 @@ def test_the_operations_listener_can_speak_tls(provider, start):
         except OSError:
             got = b""
     assert not got.startswith(b"HTTP"), got
+
+
+# ---- a thread that hangs
+
+PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT, ANY_CHILD = 17, 0x4206, 0x4207, 0x40000000
+
+
+@contextmanager
+def stopped_thread(process, name):
+    """One thread of it stands still in the block, as one does that waits for ever."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    folders = Path(f"/proc/{process.pid}/task").iterdir()
+    thread = next(int(each.name) for each in folders if (each / "comm").read_text().strip() == name)
+    if libc.ptrace(PTRACE_SEIZE, thread, None, None) != 0:
+        pytest.skip(f"this machine does not let a thread be stopped: {os.strerror(ctypes.get_errno())}")
+    try:
+        assert libc.ptrace(PTRACE_INTERRUPT, thread, None, None) == 0
+        os.waitpid(thread, ANY_CHILD)
+        yield
+    finally:
+        libc.ptrace(PTRACE_DETACH, thread, None, None)
+
+
+def test_a_thread_that_hangs_fails_livez_and_is_in_the_metrics(provider, start):
+    webhook = start(provider)
+
+    def state():
+        return webhook.operations("/livez")[0], webhook.metric("kube_introspect_live")
+
+    assert state() == (200, 1)
+    with stopped_thread(webhook.process, "authentication"):
+        wait.until(lambda: state() == (503, 0), lambda: f"/livez fails and the metric is 0: {state()}")
+        text = webhook.operations("/livez")[2]
+        assert "[-]authentication-loop-" in text and "[+]fetch-thread ok" in text, text
+        assert webhook.is_ready(), "a restart is the kubelet's to decide by /livez"
+    wait.until(lambda: state() == (200, 1), lambda: f"all is well when it turns again: {state()}")
 
 
 # ---- metrics

@@ -1,6 +1,10 @@
 """A changed configuration is taken over whole or not at all, and nobody who asks meanwhile notices."""
 
+import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +31,37 @@ def test_sighup_takes_a_changed_configuration_over(provider, start):
     assert webhook.metric(RELOADED) == 1
     webhook.wait_log("reload", "generation 2")
     assert webhook.wait_audit(generation=2)
+
+
+class Starved:
+    """The thread of that name gets a small part of one processor, and waits for it whenever it wakes up."""
+
+    def __init__(self, process, name):
+        self.cpu = min(os.sched_getaffinity(0))
+        tasks = Path(f"/proc/{process.pid}/task")
+        number, = (int(task.name) for task in tasks.iterdir() if (task / "comm").read_text().strip() == name)
+        os.setpriority(os.PRIO_PROCESS, number, 19)
+        os.sched_setaffinity(number, {self.cpu})
+
+    def __enter__(self):
+        busy = f"import os; os.sched_setaffinity(0, {{{self.cpu}}}); os.nice(5)\nwhile True: pass"
+        self.busy = subprocess.Popen([sys.executable, "-c", busy])
+
+    def __exit__(self, *_):
+        self.busy.kill()
+        self.busy.wait()
+
+
+def test_a_configuration_that_is_said_to_be_in_use_decides_whatever_comes_then(provider, start):
+    """The model test found an answer by the one before."""
+    webhook = start(provider, changes={"threads": 1})
+    caller, token = webhook.caller(), provider.issue()
+    prefixes = [f"new{n}:" for n in range(25)]
+    with Starved(webhook.process, "authentication"):
+        for prefix in prefixes:
+            caller.connect()
+            webhook.reload(with_prefix(webhook, prefix))
+            assert name_of(caller, token) == f"{prefix}alice"
 
 
 def test_a_changed_file_is_noticed_without_a_signal(provider, start):

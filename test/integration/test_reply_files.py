@@ -12,7 +12,7 @@ from lib.provider import INTROSPECTION
 
 ISSUER = {
     "tokens": {"clientIDs": ["kubectl"]},
-    "introspection": {"absentTokenType": "Refuse", "timeout": "1s"},
+    "introspection": {"absentTokenType": "Refuse", "timeout": "1s", "breaker": {"minimumCalls": 10000}},
     "claimMappings": {"username": {"claim": "preferred_username", "prefix": ""}, "groups": {"claim": "groups", "prefix": ""}},
 }
 CHANGES = {"log": {"level": "info"}}

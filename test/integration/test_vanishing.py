@@ -105,9 +105,10 @@ def test_a_caller_that_vanishes(shared, stage, way):
         stage(shared, leave)
     shared.webhook.assert_alive()
     assert shared.caller.review(shared.provider.issue()).verdict == "allow"
+    # Who says no more may still listen: an answer is kept for it for 20 seconds.
     wait.until(lambda: shared.webhook.metric("kube_introspect_connections") <= 2,  # ours, and that of /metrics
                lambda: f"connections of callers that went are closed (still "
-                       f"{shared.webhook.metric('kube_introspect_connections')}); log {shared.webhook.log}")
+                       f"{shared.webhook.metric('kube_introspect_connections')}); log {shared.webhook.log}", seconds=30)
     for opened in left:
         opened.close()
 

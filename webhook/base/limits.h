@@ -204,14 +204,54 @@
 /* Go's client keeps an idle connection for 90 s; ours must outlive it or a request meets a closing socket. */
 #define LIMIT_HTTP_IDLE_MS 120000
 #define LIMIT_TLS_HANDSHAKE_MS 10000
+/* From a request's first byte to its last. An API server sends all of it at once. */
+#define LIMIT_REQUEST_MS 20000
+/* From an answer to when the caller's side has taken all of it. */
+#define LIMIT_WRITE_MS 20000
+/* How often connections are looked at. Each look walks all of a loop's, some 100 ns for each. */
+#define LIMIT_SWEEP_INTERVAL_MS 500
+/* h2o's own timers: they follow the wall clock, so an hour's step would end every connection. Ten years are never. */
+#define LIMIT_H2O_TIMER_MS ((uint64_t)10 * 365 * 86400 * 1000)
+/* Connections of one loop whose caller has not shown a certificate. A handshake takes 3 ms of a core: these are more than
+   can be under way in its time limit, and what is kept for them is 60 kB each. */
+#define LIMIT_STRANGERS_PER_LOOP 512
+/* Connections that a loop looks at in one turn: 16 handshakes take 5 ms of a core, and as long may a caller have to wait
+   that is served already. */
+#define LIMIT_ARRIVALS_PER_TURN 16
+/* Those that wait for it: two turns or so for each loop. More wait in the kernel, unaccepted. */
+#define LIMIT_ARRIVALS 32
+/* The operations listener knows strangers only. Probes and scrapers are a handful; h2o reads up to 400 kB of a request's
+   header before it refuses it. */
+#define LIMIT_OPERATIONS_STRANGERS 64
+/* Strangers get at most this share of the descriptors that the process may have. */
+#define LIMIT_STRANGERS_SHARE 8
+/* A client's certificate and its chain, as it sends them. OpenSSL makes room for what is announced. */
+#define LIMIT_CLIENT_CERTIFICATE_BYTES ((size_t)32 * 1024)
+/* What the kernel keeps of one connection for us, and of our answers for it: twice of it at most. By itself it would take 6
+   MB, which a container's memory limit counts as ours. The largest answer fits, so that no reader is waited for. */
+#define LIMIT_RECEIVE_BUFFER_BYTES (128 * 1024)
+#define LIMIT_SEND_BUFFER_BYTES (256 * 1024)
+/* What all requests of a loop may hold that are being read or wait; h2o keeps up to twice of what has come. */
+#define LIMIT_HELD_BYTES_PER_LOOP ((size_t)64 * 1024 * 1024)
+/* That is eight bodies of the largest kind at once. */
+#define LIMIT_ADMISSION_HELD_BYTES ((size_t)128 * 1024 * 1024)
+/* Of that, what those may hold that wait for a provider, in percent. The rest is for those who need not. */
+#define LIMIT_PARKED_PERCENT 75
+/* When there is no room, requests larger than this are ended first. A login has a token, a frame and a header. */
+#define LIMIT_USUAL_BYTES ((size_t)64 * 1024)
+/* An object and the one before. etcd takes 1.5 MiB; most have some kB. */
+#define LIMIT_ADMISSION_USUAL_BYTES ((size_t)1024 * 1024)
 /* The operations listener is asked by GET, by whoever reaches its port: a body is read only so that it can be refused, and
    a connection that is slow or idle makes room for the next probe. */
 #define LIMIT_OPERATIONS_ENTITY_BYTES ((size_t)4096)
 #define LIMIT_OPERATIONS_IDLE_MS 10000
-/* Probes and scrapers are a handful. h2o reads up to 400 kB of a request's header before it refuses it. */
+/* Those that are being closed count until they are. */
 #define LIMIT_OPERATIONS_CONNECTIONS 256
 /* SIGTERM: requests under way are finished within this. */
 #define LIMIT_DRAIN_MS 25000
+/* After that, threads and connections are taken down within this, the audit log's last lines included, or the process ends
+   without. Both together are less than the time that a pod is given in the manifests. */
+#define LIMIT_STOP_MS 8000
 /* A loop that has not turned for this long fails /livez. */
 #define LIMIT_LOOP_STALL_MS 2000
 /* Audit lines that wait for the disk. At 600 bytes a line this is 27,000 decisions. */
@@ -219,9 +259,10 @@
 /* A name in an audit line (cluster, issuer, caller, what is asked for): as long as a DNS name may be. What is longer is cut
  * there. */
 #define LIMIT_AUDIT_NAME_BYTES 253
-/* Lines are gathered this long, or up to so many bytes, before they are written: a write for each would cost a wake-up. */
+/* Lines are gathered this long, or up to so many bytes, before they are written: a write for each would cost a wake-up, and
+   many more would push what every login needs out of the processor's cache. */
 #define LIMIT_AUDIT_GATHER_MS 5
-#define LIMIT_AUDIT_GATHER_BYTES ((size_t)256 * 1024)
+#define LIMIT_AUDIT_GATHER_BYTES ((size_t)64 * 1024)
 /* How often an idle writer looks whether the file was rotated, and how often a file that cannot be opened is tried. */
 #define LIMIT_AUDIT_CHECK_MS 1000
 /* After a failed write it is tried again with back-off between these two. */

@@ -1,11 +1,13 @@
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -110,6 +112,7 @@ static int block_signals(void) {
     sigaddset(&signals, SIGHUP);
     sigprocmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN); /* h2o writes to sockets whose reader has gone */
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is as a full disk: the write says so */
     return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -156,6 +159,24 @@ static void drain(const struct serving *serving) {
     log_info("serve", "stopped after %lld ms", (long long)(clock_mono_ms(&clock_system) - start_ms));
 }
 
+/* The stop has overrun. The log is tried, and if that hangs too, SIGALRM ends the process. */
+static void *end_process(void *nothing) {
+    (void)nothing;
+    const struct timespec limit = {.tv_sec = LIMIT_STOP_MS / 1000, .tv_nsec = LIMIT_STOP_MS % 1000 * 1000000L};
+    nanosleep(&limit, NULL);
+    alarm(1);
+    log_error("serve", "the stop took longer than %d ms: a thread hangs, and the process ends without it", LIMIT_STOP_MS);
+    _exit(EXIT_BAD);
+}
+
+/* Whoever restarts us waits for our end, and a thread that does not come back must not keep it from them. */
+static void stop(struct server *server) {
+    pthread_t watchdog;
+    if (pthread_create(&watchdog, NULL, end_process, NULL) == 0)
+        pthread_detach(watchdog);
+    server_stop(server);
+}
+
 /* A core file would hold tokens and client secrets. */
 static void forbid_core_files(void) {
     const struct rlimit none = {0, 0};
@@ -184,7 +205,7 @@ int command_serve(const char *config_path) {
     if (status == EXIT_GOOD) {
         serve(&serving);
         drain(&serving);
-        server_stop(serving.server);
+        stop(serving.server);
     }
     watch_free(serving.watch);
     close(serving.signals);

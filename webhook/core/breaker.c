@@ -51,7 +51,7 @@ static struct breaker_count sum(const struct breaker *breaker) {
 
 static void forget(struct breaker *breaker) {
     memset(breaker->slots, 0, sizeof(breaker->slots));
-    breaker->n_timeouts = 0;
+    breaker->n_failures = breaker->n_timeouts = 0;
 }
 
 /* ---- states ---- */
@@ -74,6 +74,10 @@ static bool is_too_much(const struct breaker *breaker, const struct breaker_coun
     const struct breaker_policy *policy = &breaker->policy;
     if (breaker->n_timeouts >= policy->timeouts)
         return true;
+    /* A provider that has answered thousands of calls in the window and dies would get as many more before the ratio is
+       reached. */
+    if (policy->failures > 0 && breaker->n_failures >= policy->failures && count->n_failures >= policy->failures)
+        return true;
     return count->n_calls >= policy->minimum_calls &&
            (uint64_t)count->n_failures * 1000 >= (uint64_t)count->n_calls * policy->failure_permille;
 }
@@ -84,6 +88,7 @@ static bool count(struct breaker *breaker, enum breaker_result result, int64_t n
     struct breaker_count *slot = slot_of(breaker, now_mono_ms);
     slot->n_calls++;
     slot->n_failures += result != BREAKER_ANSWERED;
+    breaker->n_failures = result == BREAKER_ANSWERED ? 0 : breaker->n_failures + 1;
     breaker->n_timeouts = result == BREAKER_TIMED_OUT ? breaker->n_timeouts + 1 : 0;
     if (result == BREAKER_ANSWERED)
         return false;

@@ -1,6 +1,6 @@
 /*
  * Leaves a provider alone that does not answer. Closed, it counts calls in a sliding window, and opens when too large a
- * part of them failed or too many in a row timed out. Open, it admits nobody until open_for_ms have passed since it opened,
+ * part of them failed, or too many in a row did or timed out. Open, it admits nobody until open_for_ms have passed since it opened,
  * or since the last call that it let through began. Then it is half-open: it admits one call, the probe, and what comes of
  * that closes it or leaves it open.
  *
@@ -18,6 +18,7 @@ struct breaker_policy {
     uint32_t failure_permille; /* opens at this part of failures ... */
     uint32_t minimum_calls;    /* ... among at least so many calls ... */
     int64_t window_ms;         /* ... of the last so many milliseconds */
+    uint32_t failures;         /* or at so many of them that failed with no answer between them; 0: never by that */
     uint32_t timeouts;         /* or at so many time-outs with nothing else between them */
     int64_t open_for_ms;
 };
@@ -44,6 +45,7 @@ struct breaker {
     uint32_t turn;          /* counts the changes of state: a call that began before one says nothing after it */
     int64_t opened_mono_ms; /* while not closed: since when */
     int64_t due_mono_ms;    /* while open: when a call is let through */
+    uint32_t n_failures;    /* in a row, time-outs among them */
     uint32_t n_timeouts;    /* in a row */
     int64_t slot;           /* the number of the newest slot: time in tenths of the window */
     struct breaker_count slots[BREAKER_SLOTS];

@@ -30,31 +30,19 @@ static void rest_on(struct decision *decision, struct fact *fact, struct identit
 
 /* ---- times ---- */
 
-/*
- * Age counts on the monotonic clock from when the question was sent. A ttl of 0 is never fresh, also for a fact that
- * another thread asked for after this one read the clock.
- */
-static bool is_fresh(const struct decide *with, const struct fact *fact, int64_t ttl_ms) {
-    return ttl_ms > 0 && with->now_mono_ms - fact->asked_mono_ms < ttl_ms;
-}
-
-/*
- * Refused from exp on (RFC 7519 section 4.1.4), and clockSkew does not prolong it: the provider that says active: true has
- * looked at its own clock when it was asked, so the skew that a verifier of JWTs allows for is in that answer already. What
- * is left is a fact in the cache, and that must never live past exp.
- */
-static bool is_expired(const struct decide *with, const struct fact *fact) {
-    return fact->exp_unix_s != FACT_NO_TIME && with->now_unix_ms / 1000 >= fact->exp_unix_s;
-}
-
 /* nbf and iat are compared in the token's favour: a provider whose clock is ahead must not lock out whoever has just logged
  * in. */
 static bool is_ahead(const struct decide *with, int64_t unix_s, int64_t clock_skew_s) {
     return unix_s != FACT_NO_TIME && with->now_unix_ms / 1000 + clock_skew_s < unix_s;
 }
 
+/*
+ * A provider that calls a token active whose nbf or iat is to come has another time than we have (RFC 7662 section 2.2:
+ * active is also that it may be used by now). That says nothing of the token, so it is no DENY: our clock may have been set
+ * back, and the API server would remember a no for two minutes after it was right again.
+ */
 static enum reason check_times(const struct decide *with, const struct fact *fact, int64_t clock_skew_s) {
-    if (is_expired(with, fact))
+    if (fact_is_expired(fact, with->now_unix_ms))
         return REASON_EXPIRED;
     if (is_ahead(with, fact->nbf_unix_s, clock_skew_s))
         return REASON_NOT_YET_VALID;
@@ -142,13 +130,13 @@ static void judge(const struct decide *with, const struct text *asked, size_t n_
 /* Whether an active fact may serve without asking again. Returns 1, 0, or a negative errno. */
 static int may_serve(const struct decide *with, struct decision *decision) {
     /* What has expired stays so, however old the fact is: no need to ask. */
-    if (is_expired(with, decision->fact))
+    if (fact_is_expired(decision->fact, with->now_unix_ms))
         return 1;
     /* A tier is never longer than the issuer's ttl, so an older fact needs no identity to be stale. */
-    if (!is_fresh(with, decision->fact, issuer_of_decision(with, decision)->ttl_ms))
+    if (!fact_is_younger(decision->fact, issuer_of_decision(with, decision)->ttl_ms, with->now_mono_ms))
         return 0;
     const int r = identify(with, decision);
-    return r < 0 ? r : is_fresh(with, decision->fact, decision->identity->ttl_ms);
+    return r < 0 ? r : fact_is_younger(decision->fact, decision->identity->ttl_ms, with->now_mono_ms);
 }
 
 /* For one of all who use the fact. */
@@ -161,8 +149,9 @@ static bool must_refresh(const struct decide *with, const struct decision *decis
 static enum decide_step decide_cached(const struct decide *with, const struct text *asked, size_t n_asked,
                                       struct decision *decision) {
     const bool is_active = decision->fact->answer == FACT_ACTIVE;
-    const int serves = is_active ? may_serve(with, decision)
-                                 : is_fresh(with, decision->fact, issuer_of_decision(with, decision)->negative_ttl_ms);
+    const int serves =
+        is_active ? may_serve(with, decision)
+                  : fact_is_younger(decision->fact, issuer_of_decision(with, decision)->negative_ttl_ms, with->now_mono_ms);
     decision->was_good = is_active;
     if (serves == 0) {
         decision->cache = CACHE_OUTCOME_STALE;
@@ -266,34 +255,34 @@ void decide_unavailable(enum reason reason, struct decision *decision) {
     conclude(decision, reason_verdict(reason) == VERDICT_UNAVAILABLE ? reason : REASON_INTERNAL);
 }
 
-/* What the standing fact is good for without the provider. The fact's own identity is another, with all groups. */
-static enum reason judge_standing(const struct decide *with, const struct text *asked, size_t n_asked,
+/* What the standing fact is good for without the provider, who cannot say for this reason. The fact's own identity is
+   another, with all groups. */
+static enum reason judge_standing(const struct decide *with, enum reason reason, const struct text *asked, size_t n_asked,
                                   struct decision *decision) {
     const struct issuer_policy *issuer = issuer_of_decision(with, decision);
-    enum reason reason = check_times(with, decision->fact, issuer->clock_skew_s);
-    if (reason != REASON_OK)
-        return reason;
+    const enum reason times = check_times(with, decision->fact, issuer->clock_skew_s);
+    if (times != REASON_OK)
+        return times;
     if (identity_new_reduced(decision->fact, with->policy, issuer, &decision->identity) != 0)
         return REASON_INTERNAL;
-    if (!outage_allows(issuer, decision->fact, decision->identity->ttl_ms, with->now_mono_ms))
-        return REASON_PROVIDER_UNREACHABLE;
-    reason = (enum reason)decision->identity->reason;
-    return reason == REASON_OK ? check_audiences(with, asked, n_asked, decision) : reason;
+    if (!outage_allows(reason, issuer, decision->fact, decision->identity->ttl_ms, with->now_mono_ms))
+        return reason;
+    const enum reason rules = (enum reason)decision->identity->reason;
+    return rules == REASON_OK ? check_audiences(with, asked, n_asked, decision) : rules;
 }
 
 void decide_without(const struct decide *with, enum reason reason, const struct text *asked, size_t n_asked,
                     struct decision *decision) {
     /* Before any work: the ttl of no identity is longer than the issuer's. */
-    if (decision->standing == NULL || !outage_is(reason) ||
-        !outage_allows(issuer_of_decision(with, decision), decision->standing, issuer_of_decision(with, decision)->ttl_ms,
-                       with->now_mono_ms))
+    if (decision->standing == NULL || !outage_allows(reason, issuer_of_decision(with, decision), decision->standing,
+                                                     issuer_of_decision(with, decision)->ttl_ms, with->now_mono_ms))
         return decide_unavailable(reason, decision);
     /* Somebody else may have been told a "no" meanwhile. The identity that comes with a fact has all groups. */
     rest_on_newest(with, decision->standing, decision);
     rest_on(decision, fact_ref(decision->fact), NULL);
     if (decision->fact->answer != FACT_ACTIVE)
         return decide_unavailable(reason, decision);
-    const enum reason found = judge_standing(with, asked, n_asked, decision);
+    const enum reason found = judge_standing(with, reason, asked, n_asked, decision);
     if (found != REASON_OK && found != REASON_EXPIRED)
         return decide_unavailable(found == REASON_INTERNAL ? found : reason, decision);
     decision->because = reason;

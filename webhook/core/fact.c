@@ -77,6 +77,14 @@ struct text fact_token(const struct fact *fact) {
     return (struct text){.data = fact->bytes, .n_bytes = fact->n_token_bytes};
 }
 
+bool fact_is_younger(const struct fact *fact, int64_t age_ms, int64_t now_mono_ms) {
+    return age_ms > 0 && now_mono_ms - fact->asked_mono_ms < age_ms;
+}
+
+bool fact_is_expired(const struct fact *fact, int64_t now_unix_ms) {
+    return fact->exp_unix_s != FACT_NO_TIME && now_unix_ms / 1000 >= fact->exp_unix_s;
+}
+
 int fact_claims(const struct fact *fact, struct buffer *ret_claims) {
     const struct text stored = {.data = fact->bytes + fact->n_token_bytes, .n_bytes = fact->n_claims_bytes};
     const size_t n_bytes = fact->is_packed ? packing_unpack(stored, NULL) : stored.n_bytes;

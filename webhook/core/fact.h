@@ -30,7 +30,7 @@ struct fact {
     _Atomic uint32_t n_refs;
     uint8_t answer;              /* enum fact_answer */
     bool is_packed;              /* the claims: see core/packing.h */
-    _Atomic bool is_asked_again; /* core/refresh\'s mark */
+    _Atomic bool is_asked_again; /* core/refresh's mark */
     bool was_active;             /* the cache's own, like link: this fact or one before it of the same key is FACT_ACTIVE */
     uint8_t key[DIGEST_BYTES];
     int64_t asked_mono_ms; /* when the question was sent: its age counts from there */
@@ -70,6 +70,20 @@ struct fact *fact_ref(struct fact *fact);
 void fact_unref(struct fact *fact);
 
 struct text fact_token(const struct fact *fact);
+
+/*
+ * Whether less than this has passed since the provider was asked, on the monotonic clock. Nothing is younger than 0, also a
+ * fact that another thread asked for after this one read the clock.
+ */
+bool fact_is_younger(const struct fact *fact, int64_t age_ms, int64_t now_mono_ms);
+
+/*
+ * Whether the token has expired: refused from exp on (RFC 7519 section 4.1.4), and clockSkew does not prolong it. The
+ * provider that says active: true has looked at its own clock when it was asked, so the skew that a verifier of JWTs allows
+ * for is in that answer already. What is left is a fact in the cache, and that must never live past exp.
+ */
+bool fact_is_expired(const struct fact *fact, int64_t now_unix_ms);
+
 /*
  * The claims, byte for byte as they were given: a compact JSON object; see struct introspection.
  *

@@ -21,6 +21,8 @@ bool outage_is(enum reason reason) {
     }
 }
 
-bool outage_allows(const struct issuer_policy *issuer, const struct fact *fact, int64_t ttl_ms, int64_t now_mono_ms) {
-    return issuer->outage.max_stale_ms > 0 && now_mono_ms - fact->asked_mono_ms < ttl_ms + issuer->outage.max_stale_ms;
+bool outage_allows(enum reason reason, const struct issuer_policy *issuer, const struct fact *fact, int64_t ttl_ms,
+                   int64_t now_mono_ms) {
+    return outage_is(reason) && issuer->outage.max_stale_ms > 0 &&
+           fact_is_younger(fact, ttl_ms + issuer->outage.max_stale_ms, now_mono_ms);
 }

@@ -15,9 +15,11 @@
 bool outage_is(enum reason reason);
 
 /*
- * Whether a fact is young enough to serve in an outage: no longer than maxStale past its ttl. That it says yes, is not
- * expired, and that our rules do not refuse it is the caller's to see to.
+ * Whether a fact may serve without the provider: it is away (outage_is()), and the fact is no longer than maxStale past its
+ * ttl. That it says yes, is not expired, and that our rules do not refuse it is the caller's to see to.
  *
- * ttl_ms  of its identity
+ * reason  why the provider cannot say
+ * ttl_ms  of the fact's identity
  */
-bool outage_allows(const struct issuer_policy *issuer, const struct fact *fact, int64_t ttl_ms, int64_t now_mono_ms);
+bool outage_allows(enum reason reason, const struct issuer_policy *issuer, const struct fact *fact, int64_t ttl_ms,
+                   int64_t now_mono_ms);

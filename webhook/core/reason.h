@@ -25,8 +25,9 @@ enum verdict { VERDICT_ALLOW, VERDICT_DENY, VERDICT_UNAVAILABLE };
       "The provider does not introspect tokens of this type (error unsupported_token_type).")                              \
     /* the token's times */                                                                                                \
     X(EXPIRED, "expired", DENY, "The token's exp has passed.")                                                             \
-    X(NOT_YET_VALID, "not_yet_valid", DENY, "The token's nbf has not come yet.")                                           \
-    X(ISSUED_IN_FUTURE, "issued_in_future", DENY,                                                                          \
+    X(NOT_YET_VALID, "not_yet_valid", UNAVAILABLE,                                                                         \
+      "The token's nbf has not come yet: compare the clocks of this machine and the provider.")                            \
+    X(ISSUED_IN_FUTURE, "issued_in_future", UNAVAILABLE,                                                                   \
       "The token's iat lies in the future: compare the clocks of this machine and the provider.")                          \
     /* claim rules */                                                                                                      \
     X(ISSUER_MISMATCH, "issuer_mismatch", DENY, "The reply names another issuer than the one that was asked.")             \

@@ -38,14 +38,6 @@ static void judge(const struct recheck_with *with, struct fact *fact, const stru
 
 /* ---- age ---- */
 
-static bool is_younger(const struct recheck_with *with, const struct fact *fact, int64_t age_ms) {
-    return age_ms > 0 && with->decide.now_mono_ms - fact->asked_mono_ms < age_ms;
-}
-
-static bool is_expired(const struct recheck_with *with, const struct fact *fact) {
-    return fact->exp_unix_s != FACT_NO_TIME && with->decide.now_unix_ms / 1000 >= fact->exp_unix_s;
-}
-
 /* The ttl of a fact that was judged: of its identity where there is one, which may be a tier's. */
 static int64_t ttl_ms(const struct recheck_with *with, const struct recheck *recheck, const struct fact *fact) {
     const struct issuer_policy *issuer = &with->decide.policy->issuers[recheck->decision.issuer];
@@ -57,13 +49,14 @@ static int64_t ttl_ms(const struct recheck_with *with, const struct recheck *rec
 /* Whether what was judged still holds: what has expired stays so, however old the fact is. */
 static bool holds(const struct recheck_with *with, const struct recheck *recheck) {
     const struct fact *fact = recheck->decision.fact;
-    return fact != NULL && (is_expired(with, fact) || is_younger(with, fact, ttl_ms(with, recheck, fact)));
+    return fact != NULL && (fact_is_expired(fact, with->decide.now_unix_ms) ||
+                            fact_is_younger(fact, ttl_ms(with, recheck, fact), with->decide.now_mono_ms));
 }
 
 /* A "no" is not asked again before its time: only of a "yes" does anybody want to know sooner whether it still holds. */
 static bool is_recent(const struct recheck_with *with, const struct fact *fact) {
-    return fact->answer != FACT_ACTIVE || is_expired(with, fact) ||
-           is_younger(with, fact, with->decide.policy->handle.recheck_after_ms);
+    return fact->answer != FACT_ACTIVE || fact_is_expired(fact, with->decide.now_unix_ms) ||
+           fact_is_younger(fact, with->decide.policy->handle.recheck_after_ms, with->decide.now_mono_ms);
 }
 
 static enum recheck_step judge_known(const struct recheck_with *with, const struct recheck_subject *subject,
@@ -204,8 +197,8 @@ void recheck_unavailable(const struct recheck_with *with, enum reason reason, co
         judge(with, recheck->standing, subject, recheck);
         if (holds(with, recheck))
             return;
-        if (recheck->decision.reason == REASON_OK && outage_is(reason) &&
-            outage_allows(&with->decide.policy->issuers[recheck->decision.issuer], recheck->decision.fact,
+        if (recheck->decision.reason == REASON_OK &&
+            outage_allows(reason, &with->decide.policy->issuers[recheck->decision.issuer], recheck->decision.fact,
                           ttl_ms(with, recheck, recheck->decision.fact), with->decide.now_mono_ms)) {
             rest_on_nothing(&recheck->decision);
             recheck->decision.because = reason;

@@ -43,6 +43,10 @@ static int open_socket(const struct addrinfo *address, int *ret_fd) {
         return -errno;
     const int on = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    /* Each connection has those of its listening socket. */
+    const int receive_bytes = LIMIT_RECEIVE_BUFFER_BYTES, send_bytes = LIMIT_SEND_BUFFER_BYTES;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof(receive_bytes));
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof(send_bytes));
     if (bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
         const int error = errno;
         close(fd);
@@ -118,6 +122,11 @@ static void hand_over(struct acceptor *acceptor, const struct acceptor_listener 
         close(fd);
 }
 
+static void pause_ms(long ms) {
+    const struct timespec pause = {.tv_nsec = ms * 1000 * 1000};
+    nanosleep(&pause, NULL);
+}
+
 /* No descriptor is left: takes one connection on the spare one and closes it, or it would wake us for ever. */
 static void refuse_one(struct acceptor *acceptor, int socket) {
     close(acceptor->spare);
@@ -125,13 +134,16 @@ static void refuse_one(struct acceptor *acceptor, int socket) {
     if (fd >= 0)
         close(fd);
     acceptor->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
-    nanosleep(&pause, NULL);
+    pause_ms(10);
 }
 
 static void accept_all(struct acceptor *acceptor, size_t listener) {
     const int socket = acceptor->sockets[listener].fd;
     for (size_t i = 0; i < ACCEPTS_IN_A_ROW; i++) {
+        if (loop_is_crowded(least_loaded(&acceptor->listeners[listener]))) {
+            pause_ms(1); /* poll() goes on to say that somebody waits */
+            return;
+        }
         const int fd = accept4(socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
             hand_over(acceptor, &acceptor->listeners[listener], fd);

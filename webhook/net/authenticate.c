@@ -2,7 +2,7 @@
 
 #include "net/refresh.h"
 #include "net/request.h"
-#include "wire/subject_access_review.h"
+#include "wire/handle_extra.h"
 #include "wire/token_review.h"
 
 #define CREDENTIAL_KEY TEXT("kube-introspect.io/credential")

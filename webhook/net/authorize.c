@@ -84,7 +84,7 @@ static void take(struct loop *loop, h2o_req_t *req, int64_t started_us) {
     }
     review_begin(&authorization.followup.review, &authorize_reviews, loop, req, started_us);
     authorization.followup.subject = (struct recheck_subject){
-        .username = asked->user, .uid = asked->uid, .handle = asked->handle, .n_handles = asked->n_handles};
+        .username = asked->user, .uid = asked->uid, .handle = asked->extra.handle, .n_handles = asked->extra.n_handles};
     followup_begin(&authorization.followup);
 }
 

@@ -272,7 +272,12 @@ int call_begin_post(struct call *call, struct multi *multi, const char *url, str
         .max_reply_bytes = LIMIT_INTROSPECTION_REPLY_BYTES,
         .timeout_ms = call->timeout_ms,
     };
-    return begin(call, multi, url, &wish, now_mono_ms);
+    const int r = begin(call, multi, url, &wish, now_mono_ms);
+    if (r != 0) {
+        wipe(&call->request);
+        wipe(&call->sent);
+    }
+    return r;
 }
 
 int call_begin_get(struct call *call, struct multi *multi, const char *url, struct text headers, int64_t timeout_ms,

@@ -91,7 +91,7 @@ void call_free(struct call *call);
  * headers      lines of the request's head, each with its line break; copied
  * now_mono_ms  noted as the moment that the reply's age counts from
  *
- * Returns 0, or -ENOMEM. After success done() is called once, from call_connected(), call_expire() or multi_turn(), unless
+ * Returns 0, or -ENOMEM, and then nothing of the request is left in memory. After success done() is called once, from call_connected(), call_expire() or multi_turn(), unless
  * the call is abandoned.
  */
 int call_begin_post(struct call *call, struct multi *multi, const char *url, struct text headers, int64_t now_mono_ms);

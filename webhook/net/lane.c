@@ -43,6 +43,8 @@ static int make_headers(struct lane *lane, const struct config_introspection *co
 static struct breaker_policy breaker_policy_of(const struct config_introspection *config) {
     struct breaker_policy policy = config->breaker;
     policy.timeouts = LIMIT_BREAKER_TIMEOUTS;
+    /* All that may have been under way when the provider went, or restarted, and as many after that as are taken seriously. */
+    policy.failures = config->max_concurrent + policy.minimum_calls;
     return policy;
 }
 

@@ -2,12 +2,15 @@
 
 #include <errno.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 
 #include "net/connection.h"
+#include "net/sweep.h"
 
 #define SLOT_NONE UINT32_MAX
 /* How long the loop sleeps at most, so that /livez can tell a sleeping loop from one that hangs. */
 #define TURN_MS 250
+#define LONG_TURN_MS (2 * TURN_MS)
 /* A drained connection is closed when it was idle for this long: a request that is on its way then has arrived. */
 #define DRAIN_IDLE_MS 2000
 
@@ -28,7 +31,9 @@ static int grow_slots(struct loop *loop) {
     return 0;
 }
 
-int loop_park(struct loop *loop, void *request, uint32_t *ret_slot, uint32_t *ret_generation) {
+int loop_park(struct loop *loop, void *request, size_t n_bytes, uint32_t *ret_slot, uint32_t *ret_generation) {
+    if (loop->n_parked_bytes + n_bytes > loop->role->max_held_bytes / 100 * LIMIT_PARKED_PERCENT)
+        return -ENOSPC;
     if (loop->first_free == SLOT_NONE) {
         const int r = grow_slots(loop);
         if (r != 0)
@@ -38,6 +43,8 @@ int loop_park(struct loop *loop, void *request, uint32_t *ret_slot, uint32_t *re
     struct loop_slot *slot = &loop->slots[at];
     loop->first_free = slot->next_free;
     slot->parked = request;
+    slot->n_bytes = n_bytes;
+    loop->n_parked_bytes += n_bytes;
     *ret_slot = at;
     *ret_generation = slot->generation;
     return 0;
@@ -48,6 +55,7 @@ void *loop_parked(struct loop *loop, uint32_t slot, uint32_t generation) {
 }
 
 void loop_unpark(struct loop *loop, uint32_t slot) {
+    loop->n_parked_bytes -= loop->slots[slot].n_bytes;
     loop->slots[slot].parked = NULL;
     loop->slots[slot].generation++;
     loop->slots[slot].next_free = loop->first_free;
@@ -70,15 +78,34 @@ void loop_send(struct loop *loop, struct loop_message *message) {
     h2o_multithread_send_message(&loop->inbox, &message->link);
 }
 
+/* A connection that comes. */
 struct socket_message {
     struct loop_message message;
     int fd;
 };
 
 static void handle_socket(struct loop *loop, struct loop_message *message) {
-    const int fd = ((struct socket_message *)message)->fd;
+    h2o_linklist_insert(&loop->arrivals, &message->link.link); /* until take_arrivals() */
+}
+
+static int next_arrival(struct loop *loop) {
+    struct socket_message *message = H2O_STRUCT_FROM_MEMBER(struct socket_message, message.link.link, loop->arrivals.next);
+    const int fd = message->fd;
+    h2o_linklist_unlink(&message->message.link.link);
     free(message);
-    connection_accept(loop, fd);
+    atomic_fetch_sub_explicit(&loop->n_arriving, 1, memory_order_relaxed);
+    return fd;
+}
+
+/* A few of them: what they ask for first is a handshake, and whoever is served already must not wait for all of those. */
+static void take_arrivals(struct loop *loop) {
+    for (size_t i = 0; i < LIMIT_ARRIVALS_PER_TURN && !h2o_linklist_is_empty(&loop->arrivals); i++)
+        connection_accept(loop, next_arrival(loop));
+}
+
+static void close_arrivals(struct loop *loop) {
+    while (!h2o_linklist_is_empty(&loop->arrivals))
+        connection_refuse(loop, next_arrival(loop));
 }
 
 int loop_take_socket(struct loop *loop, int fd) {
@@ -89,6 +116,7 @@ int loop_take_socket(struct loop *loop, int fd) {
     message->fd = fd;
     /* Counted here, not on arrival: the acceptor chooses the least loaded loop by this number. */
     atomic_fetch_add_explicit(&loop->n_connections, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&loop->n_arriving, 1, memory_order_relaxed);
     loop_send(loop, &message->message);
     return 0;
 }
@@ -119,6 +147,10 @@ static void handle_runtime(struct loop *loop, struct loop_message *message) {
     const struct runtime_message *of_runtime = (const struct runtime_message *)message;
     use_runtime(loop, of_runtime->runtime, of_runtime->handle_keys);
     free(message);
+    pthread_mutex_lock(&loop->said_lock);
+    loop->used = loop->runtime;
+    pthread_cond_signal(&loop->said);
+    pthread_mutex_unlock(&loop->said_lock);
 }
 
 int loop_use_runtime(struct loop *loop, struct runtime *runtime) {
@@ -136,12 +168,20 @@ int loop_use_runtime(struct loop *loop, struct runtime *runtime) {
     return 0;
 }
 
+void loop_wait_used(struct loop *loop, const struct runtime *runtime, int64_t deadline_mono_ms) {
+    const struct timespec deadline = {.tv_sec = deadline_mono_ms / 1000, .tv_nsec = deadline_mono_ms % 1000 * 1000000};
+    pthread_mutex_lock(&loop->said_lock);
+    while (loop->used != runtime && pthread_cond_timedwait(&loop->said, &loop->said_lock, &deadline) == 0)
+        continue;
+    pthread_mutex_unlock(&loop->said_lock);
+}
+
 static void handle_drain(struct loop *loop, struct loop_message *message) {
     free(message);
     if (loop->is_draining)
         return;
     loop->is_draining = true;
-    loop->drain_mono_ms = clock_mono_ms(loop->services->clock);
+    loop->drain_awake_ms = loop->awake_ms;
     /* Not h2o_context_request_shutdown(): that also starts HTTP/2's timers, which would outlive the context. */
     loop->context.shutdown_requested = 1;
 }
@@ -198,8 +238,8 @@ static void set_up_h2o(struct loop *loop) {
     h2o_config_init(&loop->config);
     loop->config.server_name = h2o_iovec_init(H2O_STRLIT("kube-introspect"));
     loop->config.max_request_entity_size = loop->role->max_entity_bytes;
-    loop->config.handshake_timeout = LIMIT_TLS_HANDSHAKE_MS;
-    loop->config.http1.req_timeout = loop->role->idle_ms;
+    loop->config.handshake_timeout = LIMIT_H2O_TIMER_MS; /* see net/sweep.h */
+    loop->config.http1.req_timeout = LIMIT_H2O_TIMER_MS;
     loop->config.http1.upgrade_to_http2 = 0; /* HTTP/1.1 only: h2o 2.2's HTTP/2 can be aborted from outside */
     h2o_hostconf_t *host = h2o_config_register_host(&loop->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     h2o_pathconf_t *path = h2o_config_register_path(host, "/", 0);
@@ -210,12 +250,25 @@ static void set_up_h2o(struct loop *loop) {
     loop->accept.hosts = loop->config.hosts;
 }
 
-static void turn(struct loop *loop) {
-    h2o_evloop_run(loop->context.loop, TURN_MS);
+/* A turn that took longer than the loop sleeps at most is a process that was stopped, or a machine that was. */
+static void pass_time(struct loop *loop) {
     const int64_t now = clock_mono_ms(loop->services->clock);
+    const int64_t passed = now - atomic_load_explicit(&loop->turned_mono_ms, memory_order_relaxed);
+    loop->awake_ms += passed < LONG_TURN_MS ? passed : LONG_TURN_MS;
     atomic_store_explicit(&loop->turned_mono_ms, now, memory_order_relaxed);
-    if (loop->is_draining && now - loop->drain_mono_ms > DRAIN_IDLE_MS)
-        connection_close_idle(loop, now - DRAIN_IDLE_MS);
+}
+
+static void turn(struct loop *loop) {
+    h2o_evloop_run(loop->context.loop, h2o_linklist_is_empty(&loop->arrivals) ? TURN_MS : 0);
+    take_arrivals(loop);
+    pass_time(loop);
+    sweep_strangers(loop);
+    if (loop->awake_ms - loop->swept_awake_ms >= LIMIT_SWEEP_INTERVAL_MS) {
+        loop->swept_awake_ms = loop->awake_ms;
+        sweep(loop);
+    }
+    if (loop->is_draining && loop->awake_ms - loop->drain_awake_ms > DRAIN_IDLE_MS)
+        connection_close_idle(loop, loop->awake_ms - DRAIN_IDLE_MS);
 }
 
 /* Takes h2o apart, on the thread that made it. With a connection left it is not touched: 2.2 would abort. */
@@ -231,6 +284,7 @@ static void take_down_h2o(struct loop *loop) {
 
 /* Ends every connection, with a request under way or not, and turns until h2o has let go of them. */
 static void close_all(struct loop *loop) {
+    close_arrivals(loop);
     for (h2o_linklist_t *at = loop->connections.next; at != &loop->connections; at = at->next) {
         struct connection *connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, at);
         shutdown(h2o_socket_get_fd(connection->socket), SHUT_RDWR);
@@ -303,6 +357,22 @@ static void loop_free(struct loop *loop) {
     free(loop);
 }
 
+static uint32_t max_strangers(const struct loop_role *role) {
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur / LIMIT_STRANGERS_SHARE >= role->max_strangers)
+        return role->max_strangers;
+    return files.rlim_cur < LIMIT_STRANGERS_SHARE ? 1 : (uint32_t)(files.rlim_cur / LIMIT_STRANGERS_SHARE);
+}
+
+static void init_said(struct loop *loop) {
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&loop->said_lock, NULL);
+    pthread_cond_init(&loop->said, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
 int loop_start(const struct loop_role *role, const struct services *services, struct runtime *runtime,
                struct loop **ret_loop) {
     struct loop *loop = calloc(1, sizeof(*loop));
@@ -312,9 +382,12 @@ int loop_start(const struct loop_role *role, const struct services *services, st
     loop->services = services;
     loop->first_runtime = runtime;
     loop->first_free = SLOT_NONE;
-    pthread_mutex_init(&loop->said_lock, NULL);
-    pthread_cond_init(&loop->said, NULL);
+    init_said(loop);
     h2o_linklist_init_anchor(&loop->connections);
+    h2o_linklist_init_anchor(&loop->strangers);
+    h2o_linklist_init_anchor(&loop->arrivals);
+    loop->max_strangers = max_strangers(role);
+    loop->reported_awake_ms = INT64_MIN;
     buffer_init(&loop->scratch, LIMIT_METRICS_BYTES);
     const int r = start_thread(loop);
     if (r != 0) {

@@ -37,7 +37,9 @@ struct services {
 struct loop_role {
     const char *name; /* of the thread */
     size_t max_entity_bytes;
-    uint64_t idle_ms;
+    int64_t idle_ms;
+    uint32_t max_strangers;
+    size_t max_held_bytes, usual_bytes; /* see LIMIT_HELD_BYTES_PER_LOOP, LIMIT_USUAL_BYTES */
     bool knows_handles; /* gives them out, or reads them */
     bool reads_objects; /* of the cluster: large ones */
     /* Makes the handler of the loop's path. Loop's thread, before h2o's context is made. */
@@ -54,6 +56,7 @@ struct loop_message {
 /* A place where a request that waits can be found again, or found gone. */
 struct loop_slot {
     void *parked; /* NULL: free */
+    size_t n_bytes;
     uint32_t generation;
     uint32_t next_free;
 };
@@ -65,11 +68,13 @@ struct loop {
     struct runtime *first_runtime; /* borrowed during the start */
     int started;                   /* errno of the start, once it is known: guarded by said_lock */
     bool has_said;                 /* what the main thread waits to hear: that it has started, or that it asks nobody */
+    const struct runtime *used;    /* what it says it uses, only to be compared: guarded by said_lock */
     pthread_mutex_t said_lock;
-    pthread_cond_t said;
+    pthread_cond_t said; /* of the monotonic clock */
 
     /* any thread */
-    _Atomic uint32_t n_connections;
+    _Atomic uint32_t n_connections; /* those that arrive among them */
+    _Atomic uint32_t n_arriving;    /* handed over, and not looked at yet */
     _Atomic int64_t turned_mono_ms;
     h2o_multithread_receiver_t inbox;
 
@@ -77,7 +82,12 @@ struct loop {
     h2o_globalconf_t config;
     h2o_context_t context;
     h2o_accept_ctx_t accept;
-    h2o_linklist_t connections; /* struct connection */
+    h2o_linklist_t connections, strangers; /* struct connection; strangers are among the connections */
+    h2o_linklist_t arrivals;               /* sockets that wait for their turn to become connections */
+    uint32_t n_strangers, max_strangers;
+    size_t n_held_bytes, n_parked_bytes; /* by all connections; by those that wait */
+    int64_t awake_ms;                    /* how long the loop has turned: time stands still while it cannot */
+    int64_t swept_awake_ms, reported_awake_ms; /* INT64_MIN: nothing was reported yet */
     struct runtime *runtime;    /* the current one, counted */
     struct digest *digest;
     struct handle_keys *handle_keys; /* of the current runtime; NULL: no handle is configured, or of no use here */
@@ -87,7 +97,7 @@ struct loop {
     uint32_t n_slots, first_free;
     uint64_t request_ids;
     bool is_draining, asks_nobody, is_stopping;
-    int64_t drain_mono_ms; /* since when */
+    int64_t drain_awake_ms; /* since when */
 };
 
 /*
@@ -109,8 +119,13 @@ void loop_send(struct loop *loop, struct loop_message *message);
 /* Gives the loop a connected socket, which it then owns. Returns 0 or -ENOMEM (the socket is still the caller's). */
 int loop_take_socket(struct loop *loop, int fd);
 
-/* From the next request on, this runtime is used. Returns 0, -ENOMEM, or -EIO (OpenSSL refused the handle keys). */
+/* This runtime is to be used, soon: loop_wait_used() knows when. Returns 0, -ENOMEM, or -EIO (OpenSSL refused the handle
+ * keys). */
 int loop_use_runtime(struct loop *loop, struct runtime *runtime);
+
+/* Waits until every request that comes from now on finds the runtime that was sent last. A loop that is stuck is waited for
+ * until a time of the monotonic clock at most. The thread that sent it. */
+void loop_wait_used(struct loop *loop, const struct runtime *runtime, int64_t deadline_mono_ms);
 
 /* From now on each answer says Connection: close, and idle connections are closed. Returns 0 or -ENOMEM. */
 int loop_drain(struct loop *loop);
@@ -121,9 +136,11 @@ int loop_drain(struct loop *loop);
  */
 void loop_stop_asking(struct loop *loop);
 
-/* Parks a request. ret_slot, ret_generation name it. Returns 0, -ENOMEM, or -ENOSPC at LIMIT_PARKED_PER_LOOP. Loop's
- * thread. */
-int loop_park(struct loop *loop, void *request, uint32_t *ret_slot, uint32_t *ret_generation);
+/*
+ * Parks a request, which holds so many bytes meanwhile. ret_slot, ret_generation name it. Returns 0, -ENOMEM, or -ENOSPC at
+ * LIMIT_PARKED_PER_LOOP and where all that wait would hold more than LIMIT_PARKED_PERCENT. Loop's thread.
+ */
+int loop_park(struct loop *loop, void *request, size_t n_bytes, uint32_t *ret_slot, uint32_t *ret_generation);
 
 /* The parked request, or NULL: it has gone. Loop's thread. */
 void *loop_parked(struct loop *loop, uint32_t slot, uint32_t generation);
@@ -133,4 +150,9 @@ void loop_unpark(struct loop *loop, uint32_t slot);
 
 static inline uint32_t loop_n_connections(const struct loop *loop) {
     return atomic_load_explicit(&loop->n_connections, memory_order_relaxed);
+}
+
+/* Whether it has more connections to look at than it can before its next turn: they wait better in the kernel's queue. */
+static inline bool loop_is_crowded(const struct loop *loop) {
+    return atomic_load_explicit(&loop->n_arriving, memory_order_relaxed) >= LIMIT_ARRIVALS;
 }

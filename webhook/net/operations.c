@@ -9,32 +9,19 @@ struct handler {
     struct loop *loop;
 };
 
-/* "verbose" or "verbose=..." anywhere in the query. */
-static bool is_verbose(const h2o_req_t *req) {
-    struct text query = request_query(req);
-    const struct text verbose = TEXT("verbose");
-    while (query.n_bytes > 0) {
-        const char *end = memchr(query.data, '&', query.n_bytes);
-        const size_t n = end == NULL ? query.n_bytes : (size_t)(end - query.data);
-        if (text_starts_with((struct text){query.data, n}, verbose) &&
-            (n == verbose.n_bytes || query.data[verbose.n_bytes] == '='))
-            return true;
-        const size_t skipped = end == NULL ? n : n + 1;
-        query = (struct text){query.data + skipped, query.n_bytes - skipped};
-    }
-    return false;
-}
-
 /* "ok" where all is well and nobody asked for more; the list of checks otherwise. */
 static void send_health(struct loop *loop, h2o_req_t *req, const char *what, bool is_good) {
     struct buffer *lines = &loop->scratch;
     buffer_append_format(lines, "%s check %s\n", what, is_good ? "passed" : "failed");
-    const struct text body = is_good && !is_verbose(req) ? TEXT("ok") : buffer_text(lines);
+    const struct text body =
+        is_good && !request_parameter(request_query(req), TEXT("verbose"), NULL) ? TEXT("ok") : buffer_text(lines);
     request_send(req, is_good ? 200 : 503, "text/plain; charset=utf-8", body);
 }
 
 static void send_metrics(struct loop *loop, h2o_req_t *req) {
     const struct services *services = loop->services;
+    metrics_live(services->metrics, services->health.is_live(services->health.context, &loop->scratch));
+    buffer_clear(&loop->scratch); /* of the list of checks */
     metrics_render(services->metrics, services->cache, services->audit, version_string(), &loop->scratch);
     if (loop->scratch.error == 0)
         request_send(req, 200, "text/plain; version=0.0.4; charset=utf-8", buffer_text(&loop->scratch));

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <strings.h>
 
+#include "net/connection.h"
 #include "wire/status.h"
 
 static struct text text_of_iovec(h2o_iovec_t bytes) {
@@ -43,19 +44,31 @@ struct text request_query(const h2o_req_t *req) {
     return (struct text){.data = req->path.base + req->query_at + 1, .n_bytes = req->path.len - req->query_at - 1};
 }
 
-/* ---- ?timeout= ---- */
-
-static struct text query_value(struct text query, struct text name) {
-    while (query.n_bytes > 0) {
-        const char *end = memchr(query.data, '&', query.n_bytes);
-        const size_t n = end == NULL ? query.n_bytes : (size_t)(end - query.data);
-        if (n > name.n_bytes && query.data[name.n_bytes] == '=' && memcmp(query.data, name.data, name.n_bytes) == 0)
-            return (struct text){.data = query.data + name.n_bytes + 1, .n_bytes = n - name.n_bytes - 1};
-        const size_t skipped = end == NULL ? n : n + 1;
-        query = (struct text){.data = query.data + skipped, .n_bytes = query.n_bytes - skipped};
-    }
-    return TEXT("");
+static struct text skip(struct text text, size_t n_bytes) {
+    return (struct text){.data = text.data + n_bytes, .n_bytes = text.n_bytes - n_bytes};
 }
+
+/* The text up to the first of these, or to its end. */
+static struct text up_to(struct text text, char c) {
+    const char *end = text.n_bytes == 0 ? NULL : memchr(text.data, c, text.n_bytes);
+    return end == NULL ? text : (struct text){.data = text.data, .n_bytes = (size_t)(end - text.data)};
+}
+
+bool request_parameter(struct text query, struct text name, struct text *ret_value) {
+    while (query.n_bytes > 0) {
+        const struct text parameter = up_to(query, '&'), its_name = up_to(parameter, '=');
+        if (text_equal(its_name, name)) {
+            const size_t n_before = its_name.n_bytes + (its_name.n_bytes < parameter.n_bytes);
+            if (ret_value != NULL)
+                *ret_value = skip(parameter, n_before);
+            return true;
+        }
+        query = skip(query, parameter.n_bytes + (parameter.n_bytes < query.n_bytes));
+    }
+    return false;
+}
+
+/* ---- ?timeout= ---- */
 
 /* Milliseconds of a unit of Go's durations; 0: there is no such unit. */
 static double unit_ms(struct text unit) {
@@ -69,10 +82,6 @@ static double unit_ms(struct text unit) {
             return units[i].ms;
     }
     return 0;
-}
-
-static struct text skip(struct text text, size_t n_bytes) {
-    return (struct text){.data = text.data + n_bytes, .n_bytes = text.n_bytes - n_bytes};
 }
 
 /* "30", "1.5", ".5" at the start of a text. Returns how many bytes it takes; 0 where there is no digit. */
@@ -116,7 +125,9 @@ static double duration_ms(struct text text) {
 }
 
 int64_t request_timeout_ms(struct text query) {
-    const double asked = duration_ms(query_value(query, TEXT("timeout")));
+    struct text timeout_text = TEXT("");
+    request_parameter(query, TEXT("timeout"), &timeout_text);
+    const double asked = duration_ms(timeout_text);
     if (!(asked >= 0)) /* also no number */
         return LIMIT_DEADLINE_DEFAULT_MS;
     const int64_t timeout = asked > LIMIT_DEADLINE_MS ? LIMIT_DEADLINE_MS : (int64_t)asked;
@@ -155,6 +166,7 @@ void request_send(h2o_req_t *req, int status, const char *content_type, struct t
     req->res.content_length = body.n_bytes; /* h2o 2.2 would answer in chunks otherwise */
     h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, content_type, strlen(content_type));
     h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CACHE_CONTROL, NULL, H2O_STRLIT("no-store"));
+    connection_answered(connection_of(req));
     h2o_send_inline(req, body.data, body.n_bytes);
 }
 

@@ -29,6 +29,15 @@ bool request_is_json(const h2o_req_t *req);
 struct text request_query(const h2o_req_t *req);
 
 /*
+ * Finds a parameter of a query string. Nothing is decoded: names and values that we know need no escapes.
+ *
+ * ret_value  borrowed from the query; empty where the parameter is only named; may be NULL
+ *
+ * Returns whether there is one of that name; the first counts, as to whoever reads it in Go.
+ */
+bool request_parameter(struct text query, struct text name, struct text *ret_value);
+
+/*
  * The caller's deadline, from ?timeout= in the form of Go's time.ParseDuration ("30s", "1m30s", "500ms"), as kube-apiserver
  * sends it; LIMIT_DEADLINE_DEFAULT_MS where there is none that can be read. A margin is kept back so that the answer
  * arrives in time.

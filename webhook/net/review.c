@@ -43,8 +43,6 @@ static void deinit(struct review *review) {
     review->kind->deinit(review);
     runtime_unref(review->runtime);
     review->connection->n_requests--;
-    /* When it was last decided about: near enough, and the clock is not read again. */
-    review->connection->used_mono_ms = review->mono_ms;
 }
 
 void review_done(struct review *review) {
@@ -168,7 +166,8 @@ void review_ask(struct review *on_stack, const struct decision *decision, struct
     struct review *review = h2o_mem_alloc_shared(&on_stack->req->pool, on_stack->kind->n_bytes, on_dispose);
     memcpy(review, on_stack, on_stack->kind->n_bytes);
     enum reason reason = REASON_OVERLOADED;
-    if (loop_park(review->loop, review, &review->slot, &review->generation) == 0) {
+    const size_t n_bytes = connection_input_bytes(review->connection);
+    if (loop_park(review->loop, review, n_bytes, &review->slot, &review->generation) == 0) {
         review->is_parked = true;
         reason = send_question(review, decision, token);
         if (reason == REASON_OK)

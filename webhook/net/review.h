@@ -72,8 +72,9 @@ struct decide_issuer review_issuer_of(void *context, size_t issuer);
 /*
  * Asks the provider of a decision's issuer about a token, for at most as long as the caller waits. The review moves from
  * the stack to where it can wait: the caller's own is not to be used any more, nor released. It is settled and answered
- * when the provider has said something, the time is over, or at once where nobody can be asked; and if the caller goes
- * before that, it is released and nobody is answered.
+ * when the provider has said something, the time is over, or at once where nobody can be asked; and if its request ends
+ * before that, it is released and nobody is answered. A caller who merely goes away is answered all the same: h2o 2.2 reads
+ * nothing while a request is under way, and hears of it when it writes.
  */
 void review_ask(struct review *review, const struct decision *decision, struct text token);
 

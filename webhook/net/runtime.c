@@ -41,7 +41,7 @@ static int make_tls(const char *name, const struct config_listener *listener, co
     char what[64];
     snprintf(what, sizeof(what), "listeners.%s.tls", name);
     int64_t not_after;
-    const int r = tls_context_new(what, &listener->tls, files, connection_on_caller, ret_context, &not_after, error);
+    const int r = tls_context_new(what, &listener->tls, files, &connection_tls_events, ret_context, &not_after, error);
     if (r != 0)
         return r < 0 ? r : RUNTIME_INVALID;
     if (metrics != NULL)

@@ -108,6 +108,9 @@ static const struct loop_role authentication_role = {
     .name = "authentication",
     .max_entity_bytes = LIMIT_H2O_ENTITY_BYTES,
     .idle_ms = LIMIT_HTTP_IDLE_MS,
+    .max_strangers = LIMIT_STRANGERS_PER_LOOP,
+    .max_held_bytes = LIMIT_HELD_BYTES_PER_LOOP,
+    .usual_bytes = LIMIT_USUAL_BYTES,
     .knows_handles = true,
     .register_handler = register_authentication,
     .tls_of = authentication_tls,
@@ -118,6 +121,9 @@ static const struct loop_role admission_role = {
     .name = "admission",
     .max_entity_bytes = LIMIT_ADMISSION_H2O_ENTITY_BYTES,
     .idle_ms = LIMIT_HTTP_IDLE_MS,
+    .max_strangers = LIMIT_STRANGERS_PER_LOOP / 4, /* all its connections are fewer, too */
+    .max_held_bytes = LIMIT_ADMISSION_HELD_BYTES,
+    .usual_bytes = LIMIT_ADMISSION_USUAL_BYTES,
     .knows_handles = true,
     .reads_objects = true,
     .register_handler = register_admission,
@@ -129,6 +135,9 @@ static const struct loop_role operations_role = {
     .name = "operations",
     .max_entity_bytes = LIMIT_OPERATIONS_ENTITY_BYTES,
     .idle_ms = LIMIT_OPERATIONS_IDLE_MS,
+    .max_strangers = LIMIT_OPERATIONS_STRANGERS,
+    .max_held_bytes = LIMIT_HELD_BYTES_PER_LOOP, /* its strangers cannot hold as much */
+    .usual_bytes = LIMIT_USUAL_BYTES,
     .register_handler = operations_register,
     .tls_of = operations_tls,
 };
@@ -265,6 +274,17 @@ static int publish(struct server *server, struct runtime *runtime) {
     return r;
 }
 
+/* Until no loop decides by an older one, so that what is said of a reload is so. One that is stuck fails /livez by then. */
+static void wait_used(const struct server *server, const struct runtime *runtime) {
+    const int64_t deadline_mono_ms = clock_mono_ms(&clock_system) + LIMIT_LOOP_STALL_MS;
+    for (size_t i = 0; i < server->n_authentication; i++)
+        loop_wait_used(server->authentication[i], runtime, deadline_mono_ms);
+    if (server->admission != NULL)
+        loop_wait_used(server->admission, runtime, deadline_mono_ms);
+    if (server->operations != NULL)
+        loop_wait_used(server->operations, runtime, deadline_mono_ms);
+}
+
 /* An issuer that is gone has no certificate that could end. */
 static void forget_expiries(struct metrics *metrics, const struct policy *old, const struct policy *new) {
     for (size_t i = 0; i < old->n_issuers; i++) {
@@ -296,6 +316,7 @@ int server_reload(struct server *server, struct snapshot *snapshot, struct error
         runtime_unref(runtime);
         return r;
     }
+    wait_used(server, runtime);
     forget_expiries(server->services.metrics, snapshot_policy(server->runtime->snapshot), &config->policy);
     runtime_unref(server->runtime);
     server->runtime = runtime;

@@ -16,9 +16,9 @@ struct server;
 int server_start(struct snapshot *snapshot, struct server **ret_server, struct error *error);
 
 /*
- * Goes on with another snapshot: the next request on each connection is decided by it, the next connection handshakes by
- * it, and no request fails. What cannot change while running (addresses, threads) is refused with error set, and like every
- * other refusal leaves all as it was.
+ * Goes on with another snapshot: when this returns, the next request on each connection is decided by it, the next
+ * connection handshakes by it, and no request fails. What cannot change while running (addresses, threads) is refused with
+ * error set, and like every other refusal leaves all as it was.
  *
  * Returns 0, a negative errno, or RUNTIME_INVALID with error set.
  */

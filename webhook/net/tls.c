@@ -8,9 +8,10 @@
 #include <string.h>
 #include <time.h>
 
-/* Who may call, kept with the context: as long as OpenSSL keeps that, whatever is reloaded meanwhile. */
+/* Who may call, and who hears of it, kept with the context: as long as OpenSSL keeps that, whatever is reloaded meanwhile.
+ */
 struct callers {
-    tls_on_caller *on_caller;
+    const struct tls_events *events;
     size_t n_names;
     char *names[]; /* each in memory of its own */
 };
@@ -35,11 +36,11 @@ static void register_callers(void) {
     callers_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, on_context_free);
 }
 
-static struct callers *callers_new(const struct text_list *names, tls_on_caller *on_caller) {
+static struct callers *callers_new(const struct text_list *names, const struct tls_events *events) {
     struct callers *callers = calloc(1, sizeof(*callers) + names->n_items * sizeof(char *));
     if (callers == NULL)
         return NULL;
-    callers->on_caller = on_caller;
+    callers->events = events;
     for (; callers->n_names < names->n_items; callers->n_names++) {
         const struct text *name = &names->items[callers->n_names];
         callers->names[callers->n_names] = strndup(name->data, name->n_bytes);
@@ -97,11 +98,21 @@ static const char *accepted_name(const struct callers *callers, X509 *certificat
     return NULL;
 }
 
+static const struct callers *callers_of(const SSL *ssl) {
+    return SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), callers_index);
+}
+
+static void on_state(const SSL *ssl, int where, int value) {
+    (void)value;
+    if ((where & SSL_CB_HANDSHAKE_DONE) != 0)
+        callers_of(ssl)->events->on_handshake((SSL *)ssl);
+}
+
 static int verify(int chain_is_good, X509_STORE_CTX *store) {
     if (!chain_is_good || X509_STORE_CTX_get_error_depth(store) != 0)
         return chain_is_good;
     SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
-    const struct callers *callers = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), callers_index);
+    const struct callers *callers = callers_of(ssl);
     X509 *certificate = X509_STORE_CTX_get_current_cert(store);
     char common[256] = "";
     common_name(certificate, common, sizeof(common));
@@ -110,7 +121,7 @@ static int verify(int chain_is_good, X509_STORE_CTX *store) {
         X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
         return 0;
     }
-    callers->on_caller(ssl, name);
+    callers->events->on_caller(ssl, name);
     return 1;
 }
 
@@ -208,18 +219,22 @@ static int trust_client_ca(SSL_CTX *context, const char *what, const struct conf
 }
 
 static int require_client(SSL_CTX *context, const char *what, const struct config_tls *config,
-                          const struct snapshot_tls *files, tls_on_caller *on_caller, struct error *error) {
+                          const struct snapshot_tls *files, struct error *error) {
     const int r = trust_client_ca(context, what, config, files->client_ca_pem, error);
-    if (r != 0)
-        return r;
-    struct callers *callers = callers_new(&config->client_names, on_caller);
+    if (r == 0)
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, verify);
+    return r;
+}
+
+static int tell(SSL_CTX *context, const struct text_list *names, const struct tls_events *events) {
+    struct callers *callers = callers_new(names, events);
     if (callers == NULL)
         return -ENOMEM;
     if (SSL_CTX_set_ex_data(context, callers_index, callers) != 1) {
         callers_free(callers);
         return -ENOMEM;
     }
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, verify);
+    SSL_CTX_set_info_callback(context, on_state);
     return 0;
 }
 
@@ -229,13 +244,14 @@ static void set_protocol(SSL_CTX *context) {
                                      SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(context, 0);
+    SSL_CTX_set_max_cert_list(context, LIMIT_CLIENT_CERTIFICATE_BYTES);
     /* SSL_MODE_RELEASE_BUFFERS stays off: it frees and takes 34 kB for each request, 6 % of a cached login, to spare them
        on the 25 connections of an API server. */
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
 }
 
 int tls_context_new(const char *what, const struct config_tls *config, const struct snapshot_tls *files,
-                    tls_on_caller *on_caller, SSL_CTX **ret_context, int64_t *ret_not_after, struct error *error) {
+                    const struct tls_events *events, SSL_CTX **ret_context, int64_t *ret_not_after, struct error *error) {
     pthread_once(&callers_once, register_callers);
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
     if (context == NULL || callers_index < 0) {
@@ -247,11 +263,13 @@ int tls_context_new(const char *what, const struct config_tls *config, const str
     int r = SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 ? 0 : -ENOMEM;
     int64_t not_after = 0;
     if (r == 0)
+        r = tell(context, &config->client_names, events);
+    if (r == 0)
         r = use_certificate(context, what, config, files->cert_pem, &not_after, error);
     if (r == 0)
         r = use_key(context, what, config, files->key_pem, error);
     if (r == 0 && files->client_ca_pem != NULL)
-        r = require_client(context, what, config, files, on_caller, error);
+        r = require_client(context, what, config, files, error);
     if (r != 0) {
         SSL_CTX_free(context);
         return r;

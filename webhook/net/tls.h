@@ -13,11 +13,14 @@
 #include "base/error.h"
 #include "ops/snapshot.h"
 
-/*
- * Told the name of a caller whose certificate was accepted, during the handshake, on the loop's thread.
- * name: the configured client name that matched, or the certificate's common name (or first DNS name); never NULL.
- */
-typedef void tls_on_caller(SSL *ssl, const char *name);
+/* What a handshake tells of, on the loop's thread. */
+struct tls_events {
+    /* A caller's certificate was accepted; that its key is the caller's is not proven yet. name: the configured client name
+       that matched, or the certificate's common name (or first DNS name); neither NULL nor empty. */
+    void (*on_caller)(SSL *ssl, const char *name);
+    /* The handshake is done, and with it that proof. */
+    void (*on_handshake)(SSL *ssl);
+};
 
 /*
  * Makes a context: TLS 1.2 or later, HTTP/1.1 by ALPN, the certificate with its chain and key; with a client CA also a
@@ -25,6 +28,7 @@ typedef void tls_on_caller(SSL *ssl, const char *name);
  *
  * what           for messages: "listeners.authentication.tls"
  * config, files  borrowed; nothing is kept of them
+ * events         static
  * ret_context    counted by OpenSSL: SSL_CTX_free() it
  * ret_not_after  when the server certificate ends, unix seconds
  *
@@ -32,4 +36,4 @@ typedef void tls_on_caller(SSL *ssl, const char *name);
  */
 enum { TLS_INVALID = 1 };
 int tls_context_new(const char *what, const struct config_tls *config, const struct snapshot_tls *files,
-                    tls_on_caller *on_caller, SSL_CTX **ret_context, int64_t *ret_not_after, struct error *error);
+                    const struct tls_events *events, SSL_CTX **ret_context, int64_t *ret_not_after, struct error *error);

@@ -126,8 +126,10 @@ static void take(struct loop *loop, h2o_req_t *req, int64_t started_us) {
     }
     validation.results = (struct admission_results){0};
     review_begin(&validation.followup.review, &validate_reviews, loop, req, started_us);
-    validation.followup.subject = (struct recheck_subject){
-        .username = asked->user, .uid = asked->user_uid, .handle = asked->handle, .n_handles = asked->n_handles};
+    validation.followup.subject = (struct recheck_subject){.username = asked->user,
+                                                           .uid = asked->user_uid,
+                                                           .handle = asked->extra.handle,
+                                                           .n_handles = asked->extra.n_handles};
     followup_begin(&validation.followup);
 }
 

@@ -105,6 +105,22 @@ void metrics_connections(struct metrics *metrics, int change) {
     change_gauge(&metrics->connections, change);
 }
 
+const char *connection_end_word(enum connection_end why) {
+    static const char *const words[N_CONNECTION_ENDS] = {
+        [END_HANDSHAKE_TIMEOUT] = "handshake_timeout",
+        [END_REQUEST_TIMEOUT] = "request_timeout",
+        [END_IDLE_TIMEOUT] = "idle_timeout",
+        [END_WRITE_TIMEOUT] = "write_timeout",
+        [END_CROWDED] = "crowded",
+        [END_MEMORY] = "memory",
+    };
+    return words[why];
+}
+
+void metrics_connection_ended(struct metrics *metrics, enum connection_end why) {
+    add(&metrics->connection_ends[why], 1);
+}
+
 /* ---- issuers ---- */
 
 /* Row names are cut, so a name is compared as far as it is kept. */
@@ -208,6 +224,10 @@ void metrics_reload(struct metrics *metrics, bool succeeded, uint32_t generation
         return;
     set_gauge(&metrics->generation, generation);
     set_gauge(&metrics->reload_unix_ms, unix_ms);
+}
+
+void metrics_live(struct metrics *metrics, bool is_live) {
+    set_gauge(&metrics->is_live, is_live);
 }
 
 /* The row of that name, or the free one that it would have, or NULL. The lock is held. */

@@ -46,6 +46,21 @@ void metrics_bad_request(struct metrics *metrics, int status);
 void metrics_handshake(struct metrics *metrics, bool succeeded);
 void metrics_connections(struct metrics *metrics, int change);
 
+/* Why we end a connection that its caller would keep. */
+enum connection_end {
+    END_HANDSHAKE_TIMEOUT, /* no certificate yet */
+    END_REQUEST_TIMEOUT,   /* a request that does not arrive whole */
+    END_IDLE_TIMEOUT,
+    END_WRITE_TIMEOUT, /* an answer that is not read */
+    END_CROWDED,       /* too many who have shown no certificate: the oldest of them */
+    END_MEMORY,        /* too much that was not read to the end yet */
+    N_CONNECTION_ENDS
+};
+const char *connection_end_word(enum connection_end why);
+
+/* A connection was ended by us. */
+void metrics_connection_ended(struct metrics *metrics, enum connection_end why);
+
 /* The row of an issuer, for the calls below: the same number for the same name as long as the process lives. At most 256
    names; later ones share the last row, named "other". Takes a lock: at start and reload only. */
 size_t metrics_issuer(struct metrics *metrics, struct text name);
@@ -74,6 +89,9 @@ size_t metrics_rule(struct metrics *metrics, struct text name);
 void metrics_rule_result(struct metrics *metrics, size_t rule, bool held);
 
 void metrics_reload(struct metrics *metrics, bool succeeded, uint32_t generation, int64_t unix_ms);
+
+/* Whether every thread that answers or asks turns, as /livez says it. */
+void metrics_live(struct metrics *metrics, bool is_live);
 
 /* When a certificate that we present or trust ends. name: "authentication", "operations", "issuer:NAME". At most 64; unix_s
    0: there is no such certificate any more. Takes a lock: at start and reload only. */

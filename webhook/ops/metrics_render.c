@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "ops/metrics_state.h"
 
@@ -74,6 +75,12 @@ static void append_i64_row(struct buffer *buffer, const char *name, const char *
 /* Seconds with a fixed point: a double would lose microseconds after some years of service. */
 static void append_seconds(struct buffer *buffer, uint64_t us) {
     buffer_append_format(buffer, "%" PRIu64 ".%06" PRIu64 "\n", us / 1000000, us % 1000000);
+}
+
+/* A time, in seconds. */
+static void append_unix_ms_row(struct buffer *buffer, const char *name, int64_t unix_ms) {
+    append_row(buffer, name, NULL, NULL, NULL, NULL);
+    buffer_append_format(buffer, "%" PRId64 ".%03" PRId64 "\n", unix_ms / 1000, unix_ms % 1000);
 }
 
 struct observed {
@@ -194,6 +201,10 @@ static void render_connections(const struct metrics *metrics, struct buffer *buf
     static const char connections[] = "kube_introspect_connections";
     append_head(buffer, connections, "gauge", "Connections of callers that are open.");
     append_i64_row(buffer, connections, NULL, NULL, value_of(&metrics->connections));
+    static const char closed[] = "kube_introspect_connections_closed_total";
+    append_head(buffer, closed, "counter", "Connections of callers that were closed from here, by reason.");
+    for (enum connection_end why = 0; why < N_CONNECTION_ENDS; why++)
+        append_u64_row(buffer, closed, "reason", connection_end_word(why), count_of(&metrics->connection_ends[why]));
 }
 
 /* ---- the cache ---- */
@@ -371,9 +382,7 @@ static void render_config(const struct metrics *metrics, struct buffer *buffer) 
     append_i64_row(buffer, successful, NULL, NULL, value_of(&metrics->reload_succeeded));
     static const char timestamp[] = "kube_introspect_config_last_reload_timestamp_seconds";
     append_head(buffer, timestamp, "gauge", "When the configuration in use was loaded, in Unix time.");
-    append_row(buffer, timestamp, NULL, NULL, NULL, NULL);
-    const int64_t ms = value_of(&metrics->reload_unix_ms);
-    buffer_append_format(buffer, "%" PRId64 ".%03" PRId64 "\n", ms / 1000, ms % 1000);
+    append_unix_ms_row(buffer, timestamp, value_of(&metrics->reload_unix_ms));
     static const char reloads[] = "kube_introspect_config_reloads_total";
     append_head(buffer, reloads, "counter", "Loads of the configuration, the one of the start among them, by result.");
     append_results(buffer, reloads, metrics->reloads);
@@ -438,9 +447,13 @@ static void render_process(const struct metrics *metrics, const char *version, s
     append_u64_row(buffer, build, "version", version, 1);
     static const char start[] = "process_start_time_seconds";
     append_head(buffer, start, "gauge", "When the process started, in Unix time.");
-    append_row(buffer, start, NULL, NULL, NULL, NULL);
-    buffer_append_format(buffer, "%" PRId64 ".%03" PRId64 "\n", metrics->started_unix_ms / 1000,
-                         metrics->started_unix_ms % 1000);
+    append_unix_ms_row(buffer, start, metrics->started_unix_ms);
+    static const char live[] = "kube_introspect_live";
+    append_head(buffer, live, "gauge", "1 when every thread that answers or asks turns, 0 when /livez fails.");
+    append_i64_row(buffer, live, NULL, NULL, value_of(&metrics->is_live));
+    static const char now[] = "kube_introspect_time_seconds";
+    append_head(buffer, now, "gauge", "This machine's clock at the scrape, in Unix time.");
+    append_unix_ms_row(buffer, now, clock_unix_ms(&clock_system));
     static const char resident[] = "process_resident_memory_bytes";
     append_head(buffer, resident, "gauge", "Resident memory of the process.");
     append_u64_row(buffer, resident, NULL, NULL, resident_bytes());

@@ -81,7 +81,8 @@ struct metrics {
     struct metrics_rule rules[LIMIT_METRICS_RULES + 1];       /* likewise */
     alignas(CACHE_LINE_BYTES) metrics_counter bad_requests[LAST_STATUS - FIRST_STATUS + 1];
     metrics_counter handshakes[2], reloads[2]; /* failed, succeeded */
-    metrics_gauge connections;
+    metrics_gauge connections, is_live;
+    metrics_counter connection_ends[N_CONNECTION_ENDS];
     metrics_gauge generation, reload_succeeded, reload_unix_ms;
     _Atomic uint32_t n_threads; /* that have counted: each is given a part */
     int64_t started_unix_ms;

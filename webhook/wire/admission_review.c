@@ -1,38 +1,46 @@
 #include "wire/admission_review.h"
 
 #include "base/limits.h"
+#include "wire/review_head.h"
+
+static const struct review_form form = {
+    .kind = TEXT("AdmissionReview"),
+    .v1 = TEXT("admission.k8s.io/v1"),
+    .content = TEXT("request"),
+};
 
 /* A review under way: what was found of each part. What is missing is judged at the end, as members come in any order. */
 struct decoder {
     struct scan scan;
     char *body;
+    struct review_head head;
     struct admission_review review;
-    bool has_kind, has_version, has_request, has_resource, has_user;
-    const char *fault; /* the first of the request's, as a sentence; NULL: none */
+    bool has_request, has_resource, has_user;
+    struct review_fault fault; /* the first of the request's */
 };
 
 /* A member that is a text. */
 struct text_member {
     struct text name;
     struct text *value;
-    const char *sentence;
+    const char *place; /* in the document, for messages */
 };
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* The first fault counts. */
-static void refuse(struct decoder *decoder, const char *sentence) {
-    if (decoder->fault == NULL)
-        decoder->fault = sentence;
+static void refuse(struct decoder *decoder, const char *place, const char *sentence) {
+    if (decoder->fault.sentence == NULL)
+        decoder->fault = (struct review_fault){place, sentence};
 }
 
-static void decode_text(struct decoder *decoder, const char *sentence, struct text *ret_text) {
+static void decode_text(struct decoder *decoder, const char *place, struct text *ret_text) {
     struct scan_string string;
     if (scan_null(&decoder->scan))
         return;
     if (scan_string(&decoder->scan, &string) == 0)
         *ret_text = scan_string_settle(string, decoder->body + (string.raw.data - decoder->scan.start));
     else
-        refuse(decoder, sentence);
+        refuse(decoder, place, "a string is expected");
 }
 
 /* Decodes the member if it is one of these. Returns whether it was. */
@@ -40,7 +48,7 @@ static bool is_decoded(struct decoder *decoder, struct scan_string name, const s
                        size_t n_members) {
     for (size_t i = 0; i < n_members; i++) {
         if (scan_string_equal(name, members[i].name)) {
-            decode_text(decoder, members[i].sentence, members[i].value);
+            decode_text(decoder, members[i].place, members[i].value);
             return true;
         }
     }
@@ -48,12 +56,12 @@ static bool is_decoded(struct decoder *decoder, struct scan_string name, const s
 }
 
 /* An object that may be null: whether it is there, and open. */
-static bool is_open(struct decoder *decoder, const char *sentence) {
+static bool is_open(struct decoder *decoder, const char *place) {
     if (scan_null(&decoder->scan))
         return false;
     if (scan_object(&decoder->scan) == 0)
         return true;
-    refuse(decoder, sentence);
+    refuse(decoder, place, "an object is expected");
     return false;
 }
 
@@ -82,28 +90,21 @@ static bool are_strings(struct text json) {
 static void decode_groups(struct decoder *decoder) {
     keep_span(decoder, &decoder->review.groups);
     if (!are_strings(decoder->review.groups))
-        refuse(decoder, "request.userInfo.groups: an array of strings is expected");
+        refuse(decoder, "request.userInfo.groups", "an array of strings is expected");
 }
 
 static void decode_extra(struct decoder *decoder) {
-    static const char *const sentences[] = {
-        [HANDLE_EXTRA_NO_OBJECT] = "request.userInfo.extra: an object is expected",
-        [HANDLE_EXTRA_NO_STRINGS] = "request.userInfo.extra: each value must be an array of strings",
-    };
-    struct handle_extra extra;
-    const int fault = handle_extra_read(&decoder->scan, decoder->body, &extra);
-    decoder->review.handle = extra.handle;
-    decoder->review.n_handles = extra.n_handles;
-    if (fault != 0)
-        refuse(decoder, sentences[fault]);
+    const char *fault = handle_extra_read(&decoder->scan, decoder->body, &decoder->review.extra);
+    if (fault != NULL)
+        refuse(decoder, "request.userInfo.extra", fault);
 }
 
 static void decode_user(struct decoder *decoder) {
     const struct text_member members[] = {
-        {TEXT("username"), &decoder->review.user, "request.userInfo.username: a string is expected"},
-        {TEXT("uid"), &decoder->review.user_uid, "request.userInfo.uid: a string is expected"},
+        {TEXT("username"), &decoder->review.user, "request.userInfo.username"},
+        {TEXT("uid"), &decoder->review.user_uid, "request.userInfo.uid"},
     };
-    if (!is_open(decoder, "request.userInfo: an object is expected"))
+    if (!is_open(decoder, "request.userInfo"))
         return;
     decoder->has_user = true;
     struct scan_string name;
@@ -121,10 +122,10 @@ static void decode_user(struct decoder *decoder) {
 
 static void decode_resource(struct decoder *decoder) {
     const struct text_member members[] = {
-        {TEXT("group"), &decoder->review.group, "request.resource.group: a string is expected"},
-        {TEXT("resource"), &decoder->review.resource, "request.resource.resource: a string is expected"},
+        {TEXT("group"), &decoder->review.group, "request.resource.group"},
+        {TEXT("resource"), &decoder->review.resource, "request.resource.resource"},
     };
-    if (!is_open(decoder, "request.resource: an object is expected"))
+    if (!is_open(decoder, "request.resource"))
         return;
     decoder->has_resource = true;
     struct scan_string name;
@@ -167,12 +168,12 @@ static void decode_dry_run(struct decoder *decoder) {
     keep_span(decoder, &span);
     decoder->review.is_dry_run = text_equal(span, TEXT("true"));
     if (!decoder->review.is_dry_run && !text_equal(span, TEXT("false")))
-        refuse(decoder, "request.dryRun: true or false is expected");
+        refuse(decoder, "request.dryRun", "true or false is expected");
 }
 
 /* Objects are of any kind, and what a rule needs of one is judged with the rule: here it is only found. */
 static void decode_object(struct decoder *decoder) {
-    if (!is_open(decoder, "request.object: an object is expected"))
+    if (!is_open(decoder, "request.object"))
         return;
     decoder->review.has_object = true;
     struct scan_string name;
@@ -208,10 +209,10 @@ static bool is_part(struct decoder *decoder, struct scan_string name) {
 static void decode_request(struct decoder *decoder) {
     struct admission_review *review = &decoder->review;
     const struct text_member members[] = {
-        {TEXT("uid"), &review->uid, "request.uid: a string is expected"},
-        {TEXT("subResource"), &review->subresource, "request.subResource: a string is expected"},
-        {TEXT("name"), &review->name, "request.name: a string is expected"},
-        {TEXT("namespace"), &review->namespace_name, "request.namespace: a string is expected"},
+        {TEXT("uid"), &review->uid, "request.uid"},
+        {TEXT("subResource"), &review->subresource, "request.subResource"},
+        {TEXT("name"), &review->name, "request.name"},
+        {TEXT("namespace"), &review->namespace_name, "request.namespace"},
     };
     if (scan_object(&decoder->scan) != 0)
         return;
@@ -223,53 +224,27 @@ static void decode_request(struct decoder *decoder) {
     }
 }
 
-static bool is_word(struct scan *scan, struct text word) {
-    struct scan_string string;
-    return scan_string(scan, &string) == 0 && scan_string_equal(string, word);
-}
-
 static void decode_document(struct decoder *decoder) {
-    struct scan *scan = &decoder->scan;
-    if (scan_object(scan) != 0)
+    if (scan_object(&decoder->scan) != 0)
         return;
-    struct scan_string name;
-    while (scan_member(scan, &name) == 0) {
-        if (scan_string_equal(name, TEXT("kind")))
-            decoder->has_kind = is_word(scan, TEXT("AdmissionReview"));
-        else if (scan_string_equal(name, TEXT("apiVersion")))
-            decoder->has_version = is_word(scan, TEXT("admission.k8s.io/v1"));
-        else if (scan_string_equal(name, TEXT("request")))
-            decode_request(decoder);
-        else
-            scan_skip(scan);
-    }
+    while (review_head_next(&decoder->scan, &form, &decoder->head))
+        decode_request(decoder);
 }
 
-/* What every request has. Returns what is wrong, or NULL. */
-static const char *judge_request(const struct decoder *decoder) {
+/* What is wrong with the request: what every one has is looked for behind the faults of what is there. */
+static struct review_fault judge_request(const struct decoder *decoder) {
     const struct admission_review *review = &decoder->review;
     if (!decoder->has_request)
-        return "request: an object is expected";
-    if (decoder->fault != NULL)
+        return (struct review_fault){"request", "an object is expected"};
+    if (decoder->fault.sentence != NULL)
         return decoder->fault;
     if (review->uid.n_bytes == 0 || review->uid.n_bytes > LIMIT_ADMISSION_UID_BYTES)
-        return "request.uid: the request's uid is expected, which is short";
+        return (struct review_fault){"request.uid", "the request's uid is expected, which is short"};
     if (review->operation == 0)
-        return "request.operation: CREATE, UPDATE, DELETE or CONNECT is expected";
+        return (struct review_fault){"request.operation", "CREATE, UPDATE, DELETE or CONNECT is expected"};
     if (!decoder->has_resource || review->resource.n_bytes == 0)
-        return "request.resource: the resource is expected";
-    return decoder->has_user ? NULL : "request.userInfo: the user is expected";
-}
-
-/* What is wrong with a document that is JSON, the gravest first. Returns 0 or an enum admission_review_error. */
-static int judge(const struct decoder *decoder, const char **ret_sentence) {
-    if (!decoder->has_kind)
-        *ret_sentence = "kind: AdmissionReview is expected";
-    else if (!decoder->has_version)
-        *ret_sentence = "apiVersion: admission.k8s.io/v1 is expected";
-    else
-        return (*ret_sentence = judge_request(decoder)) == NULL ? 0 : ADMISSION_REVIEW_INVALID;
-    return ADMISSION_REVIEW_WRONG_KIND;
+        return (struct review_fault){"request.resource", "the resource is expected"};
+    return decoder->has_user ? (struct review_fault){0} : (struct review_fault){"request.userInfo", "the user is expected"};
 }
 
 int admission_review_decode(char *body, size_t n_bytes, struct scan_room *room, struct admission_review *ret_review,
@@ -278,20 +253,23 @@ int admission_review_decode(char *body, size_t n_bytes, struct scan_room *room, 
     struct decoder decoder;
     decoder.body = body;
     decoder.review = (struct admission_review){0};
-    decoder.has_kind = decoder.has_version = decoder.has_request = decoder.has_resource = decoder.has_user = false;
-    decoder.fault = NULL;
+    decoder.head = (struct review_head){0};
+    decoder.has_request = decoder.has_resource = decoder.has_user = false;
+    decoder.fault = (struct review_fault){0};
     scan_begin_large(&decoder.scan, (struct text){.data = body, .n_bytes = n_bytes}, room);
     decode_document(&decoder);
 
     if (scan_end_told(&decoder.scan, error) != 0)
         return ADMISSION_REVIEW_MALFORMED;
-    const char *sentence;
-    const int r = judge(&decoder, &sentence);
-    if (r != 0)
-        error_set(error, "%s", sentence);
-    else
-        *ret_review = decoder.review;
-    return r;
+    if (!review_head_is_of(&form, &decoder.head, error))
+        return ADMISSION_REVIEW_WRONG_KIND;
+    const struct review_fault fault = judge_request(&decoder);
+    if (fault.sentence != NULL) {
+        error_set(error, "%s: %s", fault.place, fault.sentence);
+        return ADMISSION_REVIEW_INVALID;
+    }
+    *ret_review = decoder.review;
+    return 0;
 }
 
 /* ---- what is read later ---- */

@@ -28,8 +28,7 @@ struct admission_review {
     struct text name, namespace_name;         /* name: empty with generateName, and in a deletecollection */
     bool is_dry_run;
     struct text user, user_uid;
-    struct text handle; /* see struct handle_extra */
-    size_t n_handles;
+    struct handle_extra extra;
     struct text groups;             /* the user's, as JSON: admission_review_has_group() reads it */
     bool has_object;                /* false: null, as in a DELETE */
     struct text subjects, role_ref; /* members of the object, whatever it is, as JSON; not judged here */

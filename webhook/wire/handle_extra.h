@@ -8,16 +8,11 @@
 /* The key of a user's extra that holds the handle. */
 #define HANDLE_EXTRA_KEY TEXT("kube-introspect.io/handle")
 
-/* Values of HANDLE_EXTRA_KEY. Keys are compared without regard to case, for headers carry them in lower case: two that
-   differ in case only count as two values, at least. */
+/* Of a user's extra, the values of HANDLE_EXTRA_KEY. Keys are compared without regard to case, for headers carry them in
+   lower case: two that differ in case only count as two values, at least. */
 struct handle_extra {
     struct text handle; /* the first; borrowed from the body */
     size_t n_handles;
-};
-
-enum handle_extra_fault {
-    HANDLE_EXTRA_NO_OBJECT = 1, /* extra is no object */
-    HANDLE_EXTRA_NO_STRINGS     /* one of its values is no array of strings */
 };
 
 /*
@@ -25,6 +20,7 @@ enum handle_extra_fault {
  *
  * body  what the scan reads, changed in place where the handle has escapes
  *
- * Returns 0, or the first fault. Whether the bytes are JSON at all is what scan_end() says. Allocates nothing.
+ * Returns NULL, or what the value lacks: "an object is expected", static, to be put behind the member's name. Whether the
+ * bytes are JSON at all is what scan_end() says. Allocates nothing.
  */
-int handle_extra_read(struct scan *scan, char *body, struct handle_extra *ret_extra);
+const char *handle_extra_read(struct scan *scan, char *body, struct handle_extra *ret_extra);

@@ -1,38 +1,45 @@
 #include "wire/subject_access_review.h"
 
 #include "wire/advice.h"
-#include "wire/scan.h"
+
+static const struct review_form form = {
+    .kind = TEXT("SubjectAccessReview"),
+    .v1 = TEXT("authorization.k8s.io/v1"),
+    .v1beta1 = TEXT("authorization.k8s.io/v1beta1"),
+    .content = TEXT("spec"),
+};
 
 /* A review under way: what was found of each part. What is missing is judged at the end, as members come in any order. */
 struct decoder {
     struct scan scan;
     char *body;
+    struct review_head head;
     struct subject_access_review review;
-    bool has_kind, has_version, has_spec, has_resource, has_non_resource;
-    const char *fault; /* the first of the spec's, as a sentence; NULL: none */
+    bool has_spec, has_resource, has_non_resource;
+    struct review_fault fault; /* the first of the spec's */
 };
 
 /* The first fault counts. */
-static void refuse(struct decoder *decoder, const char *sentence) {
-    if (decoder->fault == NULL)
-        decoder->fault = sentence;
+static void refuse(struct decoder *decoder, const char *place, const char *sentence) {
+    if (decoder->fault.sentence == NULL)
+        decoder->fault = (struct review_fault){place, sentence};
 }
 
-static void decode_text(struct decoder *decoder, const char *sentence, struct text *ret_text) {
+static void decode_text(struct decoder *decoder, const char *place, struct text *ret_text) {
     struct scan_string string;
     if (scan_string(&decoder->scan, &string) == 0)
         *ret_text = scan_string_settle(string, decoder->body + (string.raw.data - decoder->scan.start));
     else
-        refuse(decoder, sentence);
+        refuse(decoder, place, "a string is expected");
 }
 
 /* An object or array that may be null: whether it is there, and open. */
-static bool is_open(struct decoder *decoder, int (*open)(struct scan *scan), const char *sentence) {
+static bool is_open(struct decoder *decoder, int (*open)(struct scan *scan), const char *place, const char *sentence) {
     if (scan_null(&decoder->scan))
         return false;
     if (open(&decoder->scan) == 0)
         return true;
-    refuse(decoder, sentence);
+    refuse(decoder, place, sentence);
     return false;
 }
 
@@ -40,25 +47,18 @@ static bool is_open(struct decoder *decoder, int (*open)(struct scan *scan), con
 
 static void decode_groups(struct decoder *decoder) {
     struct scan_string group;
-    if (!is_open(decoder, scan_array, "spec.groups: an array of strings is expected"))
+    if (!is_open(decoder, scan_array, "spec.groups", "an array of strings is expected"))
         return;
     while (scan_element(&decoder->scan) == 0) {
         if (scan_string(&decoder->scan, &group) != 0)
-            refuse(decoder, "spec.groups: each element must be a string");
+            refuse(decoder, "spec.groups", "each element must be a string");
     }
 }
 
 static void decode_extra(struct decoder *decoder) {
-    static const char *const sentences[] = {
-        [HANDLE_EXTRA_NO_OBJECT] = "spec.extra: an object is expected",
-        [HANDLE_EXTRA_NO_STRINGS] = "spec.extra: each value must be an array of strings",
-    };
-    struct handle_extra extra;
-    const int fault = handle_extra_read(&decoder->scan, decoder->body, &extra);
-    decoder->review.handle = extra.handle;
-    decoder->review.n_handles = extra.n_handles;
-    if (fault != 0)
-        refuse(decoder, sentences[fault]);
+    const char *fault = handle_extra_read(&decoder->scan, decoder->body, &decoder->review.extra);
+    if (fault != NULL)
+        refuse(decoder, "spec.extra", fault);
 }
 
 /* ---- what is asked for ---- */
@@ -66,7 +66,7 @@ static void decode_extra(struct decoder *decoder) {
 struct attribute {
     struct text name;
     struct text *value;
-    const char *sentence;
+    const char *place; /* in the document, for messages */
 };
 
 static void decode_attributes(struct decoder *decoder, const struct attribute *attributes, size_t n_attributes) {
@@ -76,28 +76,25 @@ static void decode_attributes(struct decoder *decoder, const struct attribute *a
         while (i < n_attributes && !scan_string_equal(name, attributes[i].name))
             i++;
         if (i < n_attributes)
-            decode_text(decoder, attributes[i].sentence, attributes[i].value);
+            decode_text(decoder, attributes[i].place, attributes[i].value);
         else
             scan_skip(&decoder->scan);
     }
 }
 
-#define RESOURCE_FAULT(name) "spec.resourceAttributes." name ": a string is expected"
-#define NON_RESOURCE_FAULT(name) "spec.nonResourceAttributes." name ": a string is expected"
-
 static void decode_resource(struct decoder *decoder) {
     struct subject_access_review *review = &decoder->review;
     struct text version; /* checked, and of no use to anybody */
     const struct attribute attributes[] = {
-        {TEXT("verb"), &review->verb, RESOURCE_FAULT("verb")},
-        {TEXT("namespace"), &review->namespace_name, RESOURCE_FAULT("namespace")},
-        {TEXT("group"), &review->group, RESOURCE_FAULT("group")},
-        {TEXT("version"), &version, RESOURCE_FAULT("version")},
-        {TEXT("resource"), &review->resource, RESOURCE_FAULT("resource")},
-        {TEXT("subresource"), &review->subresource, RESOURCE_FAULT("subresource")},
-        {TEXT("name"), &review->name, RESOURCE_FAULT("name")},
+        {TEXT("verb"), &review->verb, "spec.resourceAttributes.verb"},
+        {TEXT("namespace"), &review->namespace_name, "spec.resourceAttributes.namespace"},
+        {TEXT("group"), &review->group, "spec.resourceAttributes.group"},
+        {TEXT("version"), &version, "spec.resourceAttributes.version"},
+        {TEXT("resource"), &review->resource, "spec.resourceAttributes.resource"},
+        {TEXT("subresource"), &review->subresource, "spec.resourceAttributes.subresource"},
+        {TEXT("name"), &review->name, "spec.resourceAttributes.name"},
     };
-    if (!is_open(decoder, scan_object, "spec.resourceAttributes: an object is expected"))
+    if (!is_open(decoder, scan_object, "spec.resourceAttributes", "an object is expected"))
         return;
     decoder->has_resource = true;
     decode_attributes(decoder, attributes, sizeof(attributes) / sizeof(attributes[0]));
@@ -106,10 +103,10 @@ static void decode_resource(struct decoder *decoder) {
 static void decode_non_resource(struct decoder *decoder) {
     struct subject_access_review *review = &decoder->review;
     const struct attribute attributes[] = {
-        {TEXT("verb"), &review->verb, NON_RESOURCE_FAULT("verb")},
-        {TEXT("path"), &review->path, NON_RESOURCE_FAULT("path")},
+        {TEXT("verb"), &review->verb, "spec.nonResourceAttributes.verb"},
+        {TEXT("path"), &review->path, "spec.nonResourceAttributes.path"},
     };
-    if (!is_open(decoder, scan_object, "spec.nonResourceAttributes: an object is expected"))
+    if (!is_open(decoder, scan_object, "spec.nonResourceAttributes", "an object is expected"))
         return;
     decoder->has_non_resource = true;
     decode_attributes(decoder, attributes, sizeof(attributes) / sizeof(attributes[0]));
@@ -131,9 +128,9 @@ static void decode_spec(struct decoder *decoder) {
     struct scan_string name;
     while (scan_member(scan, &name) == 0) {
         if (scan_string_equal(name, TEXT("user")))
-            decode_text(decoder, "spec.user: a string is expected", &decoder->review.user);
+            decode_text(decoder, "spec.user", &decoder->review.user);
         else if (scan_string_equal(name, TEXT("uid")))
-            decode_text(decoder, "spec.uid: a string is expected", &decoder->review.uid);
+            decode_text(decoder, "spec.uid", &decoder->review.uid);
         else if (is_groups(name))
             decode_groups(decoder);
         else if (scan_string_equal(name, TEXT("extra")))
@@ -147,78 +144,46 @@ static void decode_spec(struct decoder *decoder) {
     }
 }
 
-static void decode_kind(struct decoder *decoder) {
-    struct scan_string kind;
-    decoder->has_kind = scan_string(&decoder->scan, &kind) == 0 && scan_string_equal(kind, TEXT("SubjectAccessReview"));
-}
-
-static void decode_version(struct decoder *decoder) {
-    struct scan_string version;
-    if (scan_string(&decoder->scan, &version) != 0)
-        return;
-    const bool is_v1 = scan_string_equal(version, TEXT("authorization.k8s.io/v1"));
-    decoder->has_version = is_v1 || scan_string_equal(version, TEXT("authorization.k8s.io/v1beta1"));
-    decoder->review.version = is_v1 ? REVIEW_VERSION_V1 : REVIEW_VERSION_V1BETA1;
-}
-
 static void decode_document(struct decoder *decoder) {
-    struct scan *scan = &decoder->scan;
-    if (scan_object(scan) != 0)
+    if (scan_object(&decoder->scan) != 0)
         return;
-    struct scan_string name;
-    while (scan_member(scan, &name) == 0) {
-        if (scan_string_equal(name, TEXT("kind")))
-            decode_kind(decoder);
-        else if (scan_string_equal(name, TEXT("apiVersion")))
-            decode_version(decoder);
-        else if (scan_string_equal(name, TEXT("spec")))
-            decode_spec(decoder);
-        else
-            scan_skip(scan);
-    }
+    while (review_head_next(&decoder->scan, &form, &decoder->head))
+        decode_spec(decoder);
 }
 
-/* What is wrong with a document that is JSON, the gravest first. Returns 0 or an enum subject_access_review_error. */
-static int judge(const struct decoder *decoder, const char **ret_sentence) {
-    if (!decoder->has_kind) {
-        *ret_sentence = "kind: SubjectAccessReview is expected";
-        return SUBJECT_ACCESS_REVIEW_WRONG_KIND;
-    }
-    if (!decoder->has_version) {
-        *ret_sentence = "apiVersion: authorization.k8s.io/v1 or authorization.k8s.io/v1beta1 is expected";
-        return SUBJECT_ACCESS_REVIEW_WRONG_KIND;
-    }
+/* What is wrong with the spec, the gravest first. */
+static struct review_fault judge_spec(const struct decoder *decoder) {
     if (!decoder->has_spec)
-        *ret_sentence = "spec: an object is expected";
-    else if (decoder->fault != NULL)
-        *ret_sentence = decoder->fault;
-    else if (decoder->has_resource == decoder->has_non_resource)
-        *ret_sentence = "spec: either resourceAttributes or nonResourceAttributes is expected";
-    else
-        return 0;
-    return SUBJECT_ACCESS_REVIEW_INVALID;
+        return (struct review_fault){"spec", "an object is expected"};
+    if (decoder->fault.sentence == NULL && decoder->has_resource == decoder->has_non_resource)
+        return (struct review_fault){"spec", "either resourceAttributes or nonResourceAttributes is expected"};
+    return decoder->fault;
 }
 
-int subject_access_review_decode(char *body, size_t n_bytes, struct subject_access_review *ret_review,
-                                 struct error *error) {
+/* Not inlined, as in wire/token_review.c. */
+__attribute__((noinline)) int subject_access_review_decode(char *body, size_t n_bytes,
+                                                           struct subject_access_review *ret_review, struct error *error) {
     /* Member by member, for the scanner's own 17 kB need no zeroes and every request comes here. */
     struct decoder decoder;
     decoder.body = body;
     decoder.review = (struct subject_access_review){0};
-    decoder.has_kind = decoder.has_version = decoder.has_spec = decoder.has_resource = decoder.has_non_resource = false;
-    decoder.fault = NULL;
+    decoder.head = (struct review_head){0};
+    decoder.has_spec = decoder.has_resource = decoder.has_non_resource = false;
+    decoder.fault = (struct review_fault){0};
     scan_begin(&decoder.scan, (struct text){.data = body, .n_bytes = n_bytes});
     decode_document(&decoder);
 
     if (scan_end_told(&decoder.scan, error) != 0)
         return SUBJECT_ACCESS_REVIEW_MALFORMED;
-    const char *sentence;
-    const int r = judge(&decoder, &sentence);
-    if (r != 0) {
-        error_set(error, "%s", sentence);
-        return r;
+    if (!review_head_is_of(&form, &decoder.head, error))
+        return SUBJECT_ACCESS_REVIEW_WRONG_KIND;
+    const struct review_fault fault = judge_spec(&decoder);
+    if (fault.sentence != NULL) {
+        error_set(error, "%s: %s", fault.place, fault.sentence);
+        return SUBJECT_ACCESS_REVIEW_INVALID;
     }
     *ret_review = decoder.review;
+    ret_review->version = decoder.head.version;
     ret_review->is_resource = decoder.has_resource;
     return 0;
 }

@@ -7,16 +7,15 @@
  */
 #pragma once
 
+#include "base/buffer.h"
 #include "wire/handle_extra.h"
-#include "wire/token_review.h"
+#include "wire/review_head.h"
 
 /* A decoded request; every text is borrowed from the body, and empty where the request has none. */
 struct subject_access_review {
     enum review_version version;
     struct text user, uid;
-    /* Values of HANDLE_EXTRA_KEY: see struct handle_extra. */
-    struct text handle; /* the first */
-    size_t n_handles;
+    struct handle_extra extra;
     /* What is asked for, for the audit log. */
     bool is_resource; /* resourceAttributes, else nonResourceAttributes */
     struct text verb;

@@ -9,8 +9,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/limits.h"
-
-enum review_version { REVIEW_VERSION_V1, REVIEW_VERSION_V1BETA1 };
+#include "wire/review_head.h"
 
 /* A decoded request; every text is borrowed from the body. */
 struct token_review {

@@ -15,7 +15,7 @@ from lib import paths, wait
 from lib.webhook import command
 
 NAMESPACE = "kube-introspect"
-COMPONENTS = ("admission", "cert-manager", "service-monitor")
+COMPONENTS = ("admission", "alerts", "cert-manager", "service-monitor")
 FOLDERS = ("base", "overlays/in-cluster", "overlays/kind", "static-pod", "overlays/static-pod", "admission", "overlays/watching")
 WITH_COMPONENTS = "in-cluster-with-components"
 IN_CLUSTER = ("base", "overlays/in-cluster", "overlays/kind", WITH_COMPONENTS)

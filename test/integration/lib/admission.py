@@ -3,8 +3,8 @@
 import json
 from dataclasses import dataclass
 
-from .caller import Caller
-from .connection import Connection, Response, request_bytes
+from .caller import Caller, review_of, target
+from .connection import Connection, Response
 
 # As a configuration's listeners.admission: lib/webhook.py gives it an address.
 LISTENER = {"tls": {"certFile": "tls/tls.crt", "keyFile": "tls/tls.key", "clientCAFile": "tls/client-ca.crt",
@@ -64,10 +64,7 @@ class Answer:
 
 
 def answer_of(response, uid):
-    assert response.status == 200, f"expected HTTP 200 for a well-formed review, got {response.status}: {response.body[:300]!r}"
-    assert response.headers.get("content-type", "").split(";")[0] == "application/json", response.headers
-    review = json.loads(response.body)
-    assert (review.get("kind"), review.get("apiVersion")) == ("AdmissionReview", "admission.k8s.io/v1"), review
+    review = review_of(response, "AdmissionReview", "admission.k8s.io/v1")
     assert review["response"]["uid"] == uid, f"expected the uid {uid}: {review}"
     return Answer(response, review)
 
@@ -84,11 +81,11 @@ class Validator(Caller):
         return self.validate_bytes(body(user, uid=uid, **more), uid, timeout)
 
     def validate_bytes(self, data, uid, timeout="5s"):
-        return answer_of(self.post(data, f"/validate?timeout={timeout}"), uid)
+        return answer_of(self.post(data, target("/validate", timeout)), uid)
 
     def ask(self, user, timeout="5s", **more):
         """Asks and does not wait."""
-        self.connect().send(request_bytes("POST", f"/validate?timeout={timeout}", body(user, **more)))
+        self.send(body(user, **more), target("/validate", timeout))
 
     def answered(self, uid="uid-1"):
-        return answer_of(self.connect().response("POST"), uid)
+        return answer_of(self.received(), uid)

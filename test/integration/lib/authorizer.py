@@ -4,7 +4,8 @@ import json
 from dataclasses import dataclass
 
 from . import handle
-from .connection import Response, request_bytes
+from .caller import review_of, target
+from .connection import Response
 
 V1, V1BETA1 = "authorization.k8s.io/v1", "authorization.k8s.io/v1beta1"
 LIST = {"resourceAttributes": {"verb": "list", "version": "v1", "resource": "configmaps", "namespace": "default"}}
@@ -56,30 +57,23 @@ class Answer:
 
 
 def answer_of(response, version=V1):
-    assert response.status == 200, f"expected HTTP 200 for a well-formed review, got {response.status}: {response.body[:300]!r}"
-    assert response.headers.get("content-type", "").split(";")[0] == "application/json", response.headers
-    review = json.loads(response.body)
-    assert (review.get("kind"), review.get("apiVersion")) == ("SubjectAccessReview", version), review
+    review = review_of(response, "SubjectAccessReview", version)
     assert review.get("spec") == {}, "the answer repeats what was asked"
     return Answer(response, review)
 
 
-def target(timeout):
-    return f"/authorize?timeout={timeout}"
-
-
 def authorize(caller, user, timeout="3s", version=V1, **more):
     """Asks about a request of the user of a login's answer."""
-    return answer_of(caller.post(body_of(user, version=version, **more), target(timeout)), version)
+    return answer_of(caller.post(body_of(user, version=version, **more), target("/authorize", timeout)), version)
 
 
 def ask(caller, user, timeout="3s"):
     """Asks and does not wait."""
-    caller.connect().send(request_bytes("POST", target(timeout), body_of(user)))
+    caller.send(body_of(user), target("/authorize", timeout))
 
 
 def answer(caller):
-    return answer_of(caller.connect().response("POST"))
+    return answer_of(caller.received())
 
 
 def login(caller, token):

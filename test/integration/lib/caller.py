@@ -1,4 +1,4 @@
-"""A caller of the webhook, as kube-apiserver is one: TokenReviews over kept-alive mutual TLS."""
+"""A caller of the webhook, as kube-apiserver is one: reviews of any kind, and TokenReviews above all, over kept-alive mutual TLS."""
 
 import json
 from dataclasses import dataclass
@@ -55,12 +55,21 @@ class Answer:
         return "unavailable"
 
 
-def answer_of(response, version=V1):
+def target(path, timeout=None):
+    return path + (f"?timeout={timeout}" if timeout else "")
+
+
+def review_of(response, kind, version):
+    """The review of a response to a well-formed one, of whatever kind."""
     assert response.status == 200, f"expected HTTP 200 for a well-formed review, got {response.status}: {response.body[:300]!r}"
     assert response.headers.get("content-type", "").split(";")[0] == "application/json", response.headers
     review = json.loads(response.body)
-    assert review.get("kind") == "TokenReview", review
-    assert review.get("apiVersion") == version, f"expected the answer in {version}, got {review.get('apiVersion')}"
+    assert (review.get("kind"), review.get("apiVersion")) == (kind, version), f"expected a {kind} in {version}: {review}"
+    return review
+
+
+def answer_of(response, version=V1):
+    review = review_of(response, "TokenReview", version)
     assert not review.get("spec", {}).get("token"), "the answer holds the token"
     return Answer(response, review)
 
@@ -90,20 +99,27 @@ class Caller:
             self.close()
         return response
 
-    def review(self, token, audiences=None, version=V1, timeout=None):
-        target = "/authenticate" + (f"?timeout={timeout}" if timeout else "")
-        return answer_of(self.post(body(token, audiences, version), target), version)
+    def send(self, data, target):
+        """Sends a review and does not wait: the response is fetched with received()."""
+        self.connect().send(request_bytes("POST", target, data))
 
-    def ask(self, token, audiences=None, version=V1, timeout=None):
-        """Sends a review and does not wait: the answer is fetched with answer()."""
-        target = "/authenticate" + (f"?timeout={timeout}" if timeout else "")
-        self.connect().send(request_bytes("POST", target, body(token, audiences, version)))
-
-    def answer(self, version=V1):
+    def received(self):
         response = self.connect().response("POST")
         if response.closes:
             self.close()
-        return answer_of(response, version)
+        return response
+
+    # ---- TokenReviews
+
+    def review(self, token, audiences=None, version=V1, timeout=None):
+        return answer_of(self.post(body(token, audiences, version), target("/authenticate", timeout)), version)
+
+    def ask(self, token, audiences=None, version=V1, timeout=None):
+        """Sends a review and does not wait: the answer is fetched with answer()."""
+        self.send(body(token, audiences, version), target("/authenticate", timeout))
+
+    def answer(self, version=V1):
+        return answer_of(self.received(), version)
 
     def close(self):
         if self.connection:

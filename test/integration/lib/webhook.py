@@ -56,22 +56,27 @@ class Folder:
 class Webhook:
     """A running kube-introspect serve."""
 
-    def __init__(self, path, certificates, issuers, changes=None, prepare=None, n_files=None, stderr=None):
+    def __init__(self, path, certificates, issuers, changes=None, prepare=None, n_files=None, stderr=None, wrapper=(),
+                 variables=None):
         """issuers  a list of configuration.issuer()
         changes  laid over configuration.webhook()
         prepare  called with the Folder before the start
         n_files  the limit of its open files
-        stderr   where its log goes, in place of a file"""
+        stderr   where its log goes, in place of a file
+        wrapper  a command that runs the program, with its arguments behind its own
+        variables  of its environment"""
         self.certificates = certificates
         self.folder = Folder(path, certificates)
         self.issuers, self.changes = issuers, changes or {}
         self.n_files, self.stderr = n_files, stderr
+        self.wrapper, self.variables = wrapper, variables or {}
         self.log, self.stdout = path / "webhook.log", path / "stdout.log"
         self.replies = path / "replies.log"
         self.audit_path = path / "audit" / "audit.jsonl"
         self.audit_tail = audit.Tail(self.audit_path)
         self.recording = threading.Lock()
         self.n_verdicts = 0
+        self.last_status = 0  # what it ends with when it is asked to
         self.process = None
         if prepare:
             prepare(self.folder)
@@ -102,9 +107,9 @@ class Webhook:
 
     def _spawn(self):
         with open(self.log, "ab") as log, open(self.stdout, "ab") as stdout:
-            self.process = subprocess.Popen([paths.BINARY, "serve", "--config", self.folder.config], cwd=self.folder.path,
+            self.process = subprocess.Popen([*self.wrapper, paths.BINARY, "serve", "--config", self.folder.config], cwd=self.folder.path,
                                             stdin=subprocess.DEVNULL, stdout=stdout, stderr=self.stderr or log,
-                                            env=environment(TMPDIR=str(self.folder.path / "tmp")),
+                                            env=environment(TMPDIR=str(self.folder.path / "tmp"), **self.variables),
                                             preexec_fn=self._set_limits)
 
     def _set_limits(self):
@@ -285,7 +290,7 @@ class Webhook:
             self.process.send_signal(signal.SIGABRT)
             self.process.wait()
             raise AssertionError(f"still running {STOP_SECONDS * wait.SLOWNESS:g} s after SIGTERM; {self._tail()}") from None
-        assert status == 0, f"expected exit status 0 after SIGTERM, got {status}; {self._tail()}"
+        assert status == self.last_status, f"expected exit status {self.last_status} after SIGTERM, got {status}; {self._tail()}"
         for words in ("AddressSanitizer", "ThreadSanitizer", "LeakSanitizer", "runtime error:"):
             assert words not in self.log_text(), f"a sanitizer has something to say; {self._tail()}"
 

@@ -82,6 +82,36 @@ Test(breaker, anything_between_two_time_outs_breaks_the_row) {
     }
 }
 
+Test(breaker, opens_at_failures_in_a_row_however_many_answers_there_were_before) {
+    breaker.policy.failures = 84;
+    calls(4000, BREAKER_ANSWERED);
+    cr_expect_not(calls(83, BREAKER_FAILED));
+    expect_state(BREAKER_CLOSED);
+    cr_expect(calls(1, BREAKER_FAILED));
+    expect_state(BREAKER_OPEN);
+    cr_expect_eq(opened_for.n_calls, 4084);
+    cr_expect_eq(opened_for.n_failures, 84);
+}
+
+Test(breaker, an_answer_between_failures_breaks_the_row) {
+    breaker.policy.failures = 84;
+    calls(4000, BREAKER_ANSWERED);
+    calls(83, BREAKER_FAILED);
+    calls(1, BREAKER_ANSWERED);
+    cr_expect_not(calls(83, BREAKER_FAILED));
+    expect_state(BREAKER_CLOSED);
+}
+
+Test(breaker, a_row_is_counted_within_the_window) {
+    breaker.policy.failures = 84;
+    breaker.policy.minimum_calls = 1000;
+    calls(83, BREAKER_FAILED);
+    now_ms += WINDOW_MS;
+    cr_expect_not(calls(83, BREAKER_FAILED));
+    expect_state(BREAKER_CLOSED);
+    cr_expect(calls(1, BREAKER_FAILED));
+}
+
 Test(breaker, an_unknown_end_says_nothing) {
     calls(19, BREAKER_FAILED);
     calls(100, BREAKER_UNKNOWN);

@@ -185,3 +185,30 @@ Test(fact, every_failed_allocation_is_survived) {
     cr_expect_eq(claims.n_bytes, 77, "not written on failure");
     fact_unref(fact);
 }
+
+/* ---- times ---- */
+
+static const struct fact at_1000 = {.asked_mono_ms = 1000, .exp_unix_s = 1700000000};
+
+Test(fact, is_younger_than_an_age_until_that_has_passed) {
+    cr_expect(fact_is_younger(&at_1000, 500, 1000));
+    cr_expect(fact_is_younger(&at_1000, 500, 1499));
+    cr_expect_not(fact_is_younger(&at_1000, 500, 1500));
+    cr_expect_not(fact_is_younger(&at_1000, 500, INT64_C(1) << 60));
+}
+
+Test(fact, nothing_is_younger_than_0_also_not_what_was_asked_after_the_clock_was_read) {
+    cr_expect_not(fact_is_younger(&at_1000, 0, 1000));
+    cr_expect_not(fact_is_younger(&at_1000, 0, 900));
+    cr_expect_not(fact_is_younger(&at_1000, -1, 0));
+    cr_expect(fact_is_younger(&at_1000, 1, 900));
+}
+
+Test(fact, expires_in_the_very_second_of_its_exp) {
+    const struct fact endless = {.exp_unix_s = FACT_NO_TIME};
+    cr_expect_not(fact_is_expired(&at_1000, INT64_C(1699999999999)));
+    cr_expect(fact_is_expired(&at_1000, INT64_C(1700000000000)));
+    cr_expect(fact_is_expired(&at_1000, INT64_MAX));
+    cr_expect_not(fact_is_expired(&endless, INT64_MAX));
+    cr_expect_not(fact_is_expired(&endless, 0));
+}

@@ -1,4 +1,5 @@
 #include "net/call.h"
+#include "lib/memory.h"
 #include "unit/net/harness.h"
 
 #include <string.h>
@@ -110,6 +111,36 @@ Test(call, a_refused_client_certificate_is_a_trouble_of_tls) {
     cr_assert_eq(ask(&world, SENTINEL_TOKEN), REASON_PROVIDER_TLS);
     cr_assert_eq(https_server_n_requests(world.server), 0);
     certificate_deinit(&stranger);
+    world_deinit(&world);
+}
+
+/* Whatever fails of what it takes to begin: a connection's memory, the request's. */
+Test(call, a_request_that_could_not_begin_is_wiped) {
+    struct world world;
+    world_init(&world);
+    world_start(&world, answer_active);
+    struct multi multi;
+    cr_assert_eq(multi_init(&multi), 0);
+    struct call *call;
+    cr_assert_eq(call_new(&world.snapshot, 0, &call), 0);
+    size_t n_failed = 0;
+    for (int r = -ENOMEM; r != 0;) {
+        buffer_clear(&call->request);
+        buffer_append(&call->request, TEXT("token=" SENTINEL_TOKEN));
+        const char *const memory = call->request.data;
+        memory_fail_at(n_failed + 1);
+        r = call_begin_post(call, &multi, world.endpoint, TEXT(""), clock_mono_ms(&world.clock));
+        memory_fail_at(0);
+        if (r == 0)
+            break;
+        n_failed++;
+        cr_assert_eq(r, -ENOMEM);
+        cr_assert_eq(call->request.n_bytes + call->sent.n_bytes, 0);
+        cr_assert_neq(strncmp(memory, "token=", 6), 0, "after allocation %zu failed", n_failed);
+    }
+    cr_assert_gt(n_failed, 0);
+    call_free(call);
+    multi_deinit(&multi);
     world_deinit(&world);
 }
 

@@ -36,6 +36,32 @@ Test(request, query_is_what_follows_the_question_mark) {
     }
 }
 
+Test(request, parameters_are_found_by_their_whole_name_and_the_first_counts) {
+    static const struct {
+        const char *query;
+        bool is_there;
+        const char *value;
+    } cases[] = {
+        {"", false, ""},        {"a", true, ""},     {"a=", true, ""},         {"a=1", true, "1"}, {"a=1=2", true, "1=2"},
+        {"a=1&a=2", true, "1"}, {"a&a=2", true, ""}, {"b=1&a=2&c", true, "2"}, {"b&a", true, ""},  {"&&a=3&", true, "3"},
+        {"=1", false, ""},      {"=a", false, ""},   {"aa=1", false, ""},      {"b=a", false, ""}, {"A=1", false, ""},
+        {"%61=1", false, ""},   {"a?=1", false, ""}, {"&", false, ""},         {"=", false, ""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        /* On the heap and without a zero behind it, so that a sanitizer sees whoever reads on. */
+        const size_t n = strlen(cases[i].query);
+        char *bytes = malloc(n == 0 ? 1 : n);
+        memcpy(bytes, cases[i].query, n);
+        const struct text query = {.data = bytes, .n_bytes = n};
+        struct text value = TEXT("untouched");
+        cr_expect_eq(request_parameter(query, TEXT("a"), NULL), cases[i].is_there, "%s", cases[i].query);
+        cr_expect_eq(request_parameter(query, TEXT("a"), &value), cases[i].is_there, "%s", cases[i].query);
+        cr_expect(text_equal(value, cases[i].is_there ? text_of(cases[i].value) : TEXT("untouched")), "%s: %.*s",
+                  cases[i].query, (int)value.n_bytes, value.data);
+        free(bytes);
+    }
+}
+
 Test(request, timeout_leaves_a_margin_for_the_answer) {
     cr_expect_eq(request_timeout_ms(TEXT("timeout=30s")), 30000 - LIMIT_DEADLINE_MARGIN_MS);
     cr_expect_eq(request_timeout_ms(TEXT("timeout=1s")), 1000 - LIMIT_DEADLINE_MARGIN_MS);

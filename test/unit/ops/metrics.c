@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/memory.h"
@@ -301,6 +302,23 @@ Test(metrics, a_reload_that_fails_keeps_generation_and_time) {
     assert_row("kube_introspect_config_last_reload_timestamp_seconds 1767225600.123");
     assert_row("kube_introspect_config_reloads_total{result=\"success\"} 1");
     assert_row("kube_introspect_config_reloads_total{result=\"failure\"} 1");
+}
+
+Test(metrics, a_thread_that_hangs_is_shown_until_it_turns_again) {
+    metrics_live(metrics, false);
+    assert_row("kube_introspect_live 0");
+    metrics_live(metrics, true);
+    assert_row("kube_introspect_live 1");
+}
+
+Test(metrics, the_clock_is_that_of_the_moment_of_rendering) {
+    const double before = (double)time(NULL);
+    char *const text = render();
+    const char *const row = strstr(text, "\nkube_introspect_time_seconds ");
+    cr_assert_not_null(row);
+    const double shown = strtod(strchr(row, ' '), NULL);
+    cr_assert(shown >= before && shown <= (double)time(NULL) + 1, "%f", shown);
+    free(text);
 }
 
 Test(metrics, certificates_come_change_and_go) {

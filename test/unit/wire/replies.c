@@ -2,15 +2,15 @@
 #include "wire/introspection.h"
 
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "unit/wire/cases.h"
 #include "wire/claims.h"
 
-#define FOLDER "test/data/replies/"
+#define FOLDER "test/data/replies"
 
 static const char *word(const json_t *object, const char *name) {
     const char *const value = json_string_value(json_object_get(object, name));
@@ -88,40 +88,21 @@ static void expect_decoded(const json_t *test_case, struct text body) {
     introspection_deinit(&introspection);
 }
 
-static json_t *load_case(const char *file) {
-    char path[512];
-    snprintf(path, sizeof(path), FOLDER "%s", file);
-    json_error_t error;
-    json_t *const test_case = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-    cr_assert_not_null(test_case, "%s:%d: %s", path, error.line, error.text);
-    cr_expect_eq(strncmp(word(test_case, "name"), file, strlen(file) - strlen(".json")), 0, "%s", path);
-    return test_case;
-}
+static size_t n_bodies;
 
-static bool is_case(const struct dirent *entry) {
-    const size_t n = strlen(entry->d_name);
-    return n > 5 && strcmp(entry->d_name + n - 5, ".json") == 0;
+static void decode_case(const char *file, const json_t *test_case) {
+    cr_expect_eq(strncmp(word(test_case, "name"), file, strlen(file) - strlen(".json")), 0, "%s", file);
+    if (!is_body_only(test_case))
+        return;
+    struct buffer body;
+    write_body(test_case, &body);
+    expect_decoded(test_case, buffer_text(&body));
+    buffer_deinit(&body);
+    n_bodies++;
 }
 
 Test(replies, a_body_is_decoded_exactly_when_it_is_a_definite_answer) {
-    size_t n_cases = 0, n_bodies = 0;
-    DIR *const folder = opendir(FOLDER);
-    cr_assert_not_null(folder);
-    for (const struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
-        if (!is_case(entry))
-            continue;
-        json_t *const test_case = load_case(entry->d_name);
-        n_cases++;
-        if (is_body_only(test_case)) {
-            struct buffer body;
-            write_body(test_case, &body);
-            expect_decoded(test_case, buffer_text(&body));
-            buffer_deinit(&body);
-            n_bodies++;
-        }
-        json_decref(test_case);
-    }
-    closedir(folder);
+    const size_t n_cases = cases_check(FOLDER, decode_case);
     cr_expect_geq(n_cases, 200);
     cr_expect_geq(n_bodies, 120, "%zu", n_bodies);
 }
@@ -129,7 +110,7 @@ Test(replies, a_body_is_decoded_exactly_when_it_is_a_definite_answer) {
 Test(replies, every_part_of_a_truncated_body_is_malformed) {
     static const char *const files[] = {"truncated-each-byte-fitting-length.json", "truncated-inactive-each-byte.json"};
     for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
-        json_t *const test_case = load_case(files[i]);
+        json_t *const test_case = case_load(FOLDER, files[i]);
         struct buffer body;
         write_body(test_case, &body);
         struct introspection introspection;

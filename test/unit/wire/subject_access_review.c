@@ -1,12 +1,12 @@
 #include "wire/subject_access_review.h"
 
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/body.h"
 #include "lib/memory.h"
+#include "unit/wire/cases.h"
 
 #define expect_text(actual, expected, ...)                                                                                 \
     do {                                                                                                                   \
@@ -47,7 +47,7 @@ Test(subject_access_review, reads_what_kube_apiserver_sends) {
         memory_fail_at(0);
         cr_assert_eq(r, 0, "%s: %s", rows[i].name, error.text);
         cr_expect_eq(review.version, REVIEW_VERSION_V1);
-        cr_expect_eq(review.n_handles, 0);
+        cr_expect_eq(review.extra.n_handles, 0);
         cr_expect_eq(review.is_resource, rows[i].path[0] == '\0');
         expect_text(review.user, "idp:alice", "%s", rows[i].name);
         expect_text(review.uid, "a-1", "%s", rows[i].name);
@@ -63,10 +63,6 @@ Test(subject_access_review, reads_what_kube_apiserver_sends) {
 
 /* ---- test/data/authorizations: its README tells the format ---- */
 
-static const char *text_member(const json_t *object, const char *name) {
-    return json_string_value(json_object_get(object, name));
-}
-
 static void expect_review(const struct subject_access_review *review, const json_t *expected, const char *file) {
     cr_assert_not_null(expected, "%s: what decodes has expect.review", file);
     const char *version = review->version == REVIEW_VERSION_V1 ? "v1" : "v1beta1";
@@ -75,7 +71,7 @@ static void expect_review(const struct subject_access_review *review, const json
         struct text text;
     } members[] = {
         {"uid", review->uid},
-        {"handle", review->handle},
+        {"handle", review->extra.handle},
         {"verb", review->verb},
         {"namespace", review->namespace_name},
         {"group", review->group},
@@ -84,58 +80,33 @@ static void expect_review(const struct subject_access_review *review, const json
         {"name", review->name},
         {"path", review->path},
     };
-    cr_expect_str_eq(text_member(expected, "version"), version, "%s", file);
-    cr_expect_eq((json_int_t)review->n_handles, json_integer_value(json_object_get(expected, "handles")), "%s: %zu handles",
-                 file, review->n_handles);
-    if (text_member(expected, "user") != NULL)
-        expect_text(review->user, text_member(expected, "user"), "%s: user", file);
+    cr_expect_str_eq(case_text(expected, "version"), version, "%s", file);
+    cr_expect_eq((json_int_t)review->extra.n_handles, json_integer_value(json_object_get(expected, "handles")),
+                 "%s: %zu handles", file, review->extra.n_handles);
+    if (case_text(expected, "user") != NULL)
+        expect_text(review->user, case_text(expected, "user"), "%s: user", file);
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
-        expect_text(members[i].text, text_member(expected, members[i].name), "%s: %s is %.*s", file, members[i].name,
+        expect_text(members[i].text, case_text(expected, members[i].name), "%s: %s is %.*s", file, members[i].name,
                     (int)members[i].text.n_bytes, members[i].text.data);
 }
 
-static int error_of(const char *word, const char *file) {
-    static const char *const words[] = {"ok", "malformed", "wrong_kind", "invalid"};
-    for (int i = 0; i <= SUBJECT_ACCESS_REVIEW_INVALID; i++) {
-        if (strcmp(words[i], word) == 0)
-            return i;
-    }
-    cr_assert_fail("%s: expect.decode is %s", file, word);
-    return -1;
-}
-
-static void decode_file(const char *file) {
-    char path[512];
-    snprintf(path, sizeof(path), "test/data/authorizations/%s", file);
-    json_error_t where;
-    json_t *document = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
-    cr_assert_not_null(document, "%s:%d: %s", path, where.line, where.text);
-    const json_t *expect = json_object_get(document, "expect"), *parts = json_object_get(document, "body");
-    struct body body = body_of_parts(parts, file);
+static void decode_case(const char *file, const json_t *document) {
+    const json_t *expect = json_object_get(document, "expect");
+    struct body body = body_of_parts(json_object_get(document, "body"), file);
     struct subject_access_review review;
     struct error error = {{0}};
+    memory_fail_at(1);
     const int r = subject_access_review_decode(body.bytes, body.n_bytes, &review, &error);
-    cr_expect_eq(r, error_of(text_member(expect, "decode"), file), "%s: %d, %s", file, r, error.text);
-    cr_expect_eq(r == 0, error.text[0] == '\0', "%s: an error has a text, and only an error: %s", file, error.text);
-    cr_expect_null(strstr(error.text, "alice"), "%s: the body is quoted: %s", file, error.text);
+    cr_expect_eq(memory_n_allocations(), 0, "%s", file);
+    memory_fail_at(0);
+    case_expect_result(r, &error, expect, "alice", file);
     if (r == 0)
         expect_review(&review, json_object_get(expect, "review"), file);
     free(body.bytes);
-    json_decref(document);
 }
 
 Test(subject_access_review, says_of_each_hostile_review_what_its_file_expects, .timeout = 60) {
-    DIR *folder = opendir("test/data/authorizations");
-    cr_assert_not_null(folder, "run this from the root of the repository");
-    size_t n_files = 0;
-    for (const struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
-        const size_t n = strlen(entry->d_name);
-        if (n < 5 || strcmp(entry->d_name + n - 5, ".json") != 0)
-            continue;
-        n_files++;
-        decode_file(entry->d_name);
-    }
-    closedir(folder);
+    const size_t n_files = cases_check("test/data/authorizations", decode_case);
     cr_expect_geq(n_files, 60, "%zu files", n_files);
 }
 

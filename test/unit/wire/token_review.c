@@ -1,7 +1,6 @@
 #include "wire/token_review.h"
 
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include "lib/body.h"
 #include "lib/memory.h"
 #include "lib/sentinel.h"
+#include "unit/wire/cases.h"
 
 #define REVIEW(spec) "{\"kind\":\"TokenReview\",\"apiVersion\":\"authentication.k8s.io/v1\",\"spec\":" spec "}"
 
@@ -53,73 +53,40 @@ Test(token_review, reads_what_kube_apiserver_sends) {
 
 /* ---- test/data/reviews: its README tells the format ---- */
 
-static const char *text_member(const json_t *object, const char *name) {
-    return json_string_value(json_object_get(object, name));
-}
-
-static int error_of(const char *word, const char *file) {
-    static const char *const words[] = {"ok", "malformed", "wrong_kind", "invalid", "too_many"};
-    for (int i = 0; i <= TOKEN_REVIEW_TOO_MANY; i++) {
-        if (strcmp(words[i], word) == 0)
-            return i;
-    }
-    cr_assert_fail("%s: expect.decode is %s", file, word);
-    return -1;
-}
-
 static void expect_review(const struct token_review *review, const json_t *expected, const char *file) {
     if (expected == NULL)
         return;
     const json_t *audiences = json_object_get(expected, "audiences");
     const char *version = review->version == REVIEW_VERSION_V1 ? "v1" : "v1beta1";
-    cr_expect_str_eq(text_member(expected, "version"), version, "%s", file);
-    cr_expect(text_equal(review->token, text_of(text_member(expected, "token"))), "%s: another token", file);
+    cr_expect_str_eq(case_text(expected, "version"), version, "%s", file);
+    cr_expect(text_equal(review->token, text_of(case_text(expected, "token"))), "%s: another token", file);
     cr_assert_eq(review->n_audiences, json_array_size(audiences), "%s: %zu audiences", file, review->n_audiences);
     for (size_t i = 0; i < review->n_audiences; i++)
         cr_expect(text_equal(review->audiences[i], text_of(json_string_value(json_array_get(audiences, i)))),
                   "%s: audience %zu", file, i);
 }
 
-/* Decodes the body of one file; returns false where the file is not about the decoder. */
-static bool decode_file(const char *file) {
-    char path[512];
-    snprintf(path, sizeof(path), "test/data/reviews/%s", file);
-    json_error_t where;
-    json_t *document = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
-    cr_assert_not_null(document, "%s:%d: %s", path, where.line, where.text);
-    const json_t *expect = json_object_get(document, "expect"),
-                 *parts = json_object_get(json_object_get(document, "request"), "body");
-    const char *decode = text_member(expect, "decode");
-    if (decode != NULL) {
-        struct body body = body_of_parts(parts, file);
-        struct token_review review;
-        struct error error = {{0}};
-        const int r = token_review_decode(body.bytes, body.n_bytes, &review, &error);
-        cr_expect_eq(r, error_of(decode, file), "%s: %d, %s", file, r, error.text);
-        cr_expect_eq(r == 0, error.text[0] == '\0', "%s: an error has a text, and only an error: %s", file, error.text);
-        cr_expect_eq(r == 0, json_integer_value(json_object_get(expect, "code")) == 200, "%s: code and decode differ",
-                     file);
-        cr_expect_null(strstr(error.text, "KISentinel"), "%s: the body is quoted: %s", file, error.text);
-        if (r == 0)
-            expect_review(&review, json_object_get(expect, "review"), file);
-        free(body.bytes);
-    }
-    json_decref(document);
-    return decode != NULL;
+/* A file without expect.decode is not about the decoder. */
+static size_t n_decoded;
+
+static void decode_case(const char *file, const json_t *document) {
+    const json_t *expect = json_object_get(document, "expect");
+    if (case_text(expect, "decode") == NULL)
+        return;
+    n_decoded++;
+    struct body body = body_of_parts(json_object_get(json_object_get(document, "request"), "body"), file);
+    struct token_review review;
+    struct error error = {{0}};
+    const int r = token_review_decode(body.bytes, body.n_bytes, &review, &error);
+    case_expect_result(r, &error, expect, "KISentinel", file);
+    cr_expect_eq(r == 0, json_integer_value(json_object_get(expect, "code")) == 200, "%s: code and decode differ", file);
+    if (r == 0)
+        expect_review(&review, json_object_get(expect, "review"), file);
+    free(body.bytes);
 }
 
 Test(token_review, says_of_each_hostile_review_what_its_file_expects, .timeout = 60) {
-    DIR *folder = opendir("test/data/reviews");
-    cr_assert_not_null(folder, "run this from the root of the repository");
-    size_t n_files = 0, n_decoded = 0;
-    for (const struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
-        const size_t n = strlen(entry->d_name);
-        if (n < 5 || strcmp(entry->d_name + n - 5, ".json") != 0)
-            continue;
-        n_files++;
-        n_decoded += decode_file(entry->d_name);
-    }
-    closedir(folder);
+    const size_t n_files = cases_check("test/data/reviews", decode_case);
     cr_expect_geq(n_files, 60, "%zu files", n_files);
     cr_expect_geq(n_decoded, 60, "%zu files with expect.decode", n_decoded);
 }

@@ -1,0 +1,81 @@
+"""What goes wrong with the provider. A row says how it begins and ends, and what must hold."""
+
+import signal
+import time
+
+from row import Row, Setting, nothing
+
+# One call in `openFor`, which is a second, and what the first and the last sample cut off.
+ONE_A_SECOND = 1.25
+
+
+# ---- the provider
+
+def tell(*words):
+    return lambda stage: stage.provider.tell(*words)
+
+
+def send(number):
+    return lambda stage: stage.provider.signal(number)
+
+
+def flap(stage):
+    """Half a second up, half a second gone."""
+    is_up = stage.provider.process.poll() is None
+    if int(time.monotonic() * 2) % 2 == 0 and is_up:
+        stage.provider.kill()
+    elif int(time.monotonic() * 2) % 2 == 1 and not is_up:
+        stage.provider.start()
+
+
+def stop_flapping(stage):
+    if stage.provider.process.poll() is not None:
+        stage.provider.start()
+
+
+def show_expired(stage):
+    stage.usual = stage.provider.certificate
+    stage.provider.present(stage.certificates.provider_expired)
+    stage.provider.tell("close")
+
+
+def show_valid(stage):
+    stage.provider.present(stage.usual)
+
+
+def no_allowed_in_the_end(result):
+    """maxStale was over before the last phase: nobody may be let in then."""
+    n = result.n("allowed", "degraded", phases=("trouble",), streams=("cached", "expiring"))
+    if n:
+        yield f"{n} logins succeeded past maxStale"
+    if not result.n("degraded", phases=("onset",)):
+        yield "no login was degraded before that"
+
+
+ROWS = [
+    Row("refused", "connections are refused", lambda stage: stage.provider.kill(), lambda stage: stage.provider.start(),
+        shows=("breaker_open",), may=("provider_unreachable",), calls_a_second=ONE_A_SECOND),
+    Row("silent", "it takes connections and says nothing", send(signal.SIGSTOP), send(signal.SIGCONT),
+        shows=("provider_timeout", "breaker_open"), may=("deadline_exceeded",), onset_ms=2500, calls_a_second=ONE_A_SECOND),
+    Row("dropped", "packets to it are lost", tell("drop"), tell("pass"),
+        shows=("provider_timeout", "breaker_open"), may=("deadline_exceeded", "provider_unreachable"), onset_ms=2500,
+        calls_a_second=ONE_A_SECOND, ci=False),
+    Row("slow", "it takes 5 s to answer", tell("delay", 5000), tell("delay", 0),
+        shows=("provider_timeout", "breaker_open"), may=("deadline_exceeded",), onset_ms=2500, calls_a_second=ONE_A_SECOND, ci=False),
+    Row("flapping", "half a second there, half a second gone", nothing, stop_flapping, during=flap,
+        may=("provider_unreachable", "breaker_open"), ci=False),
+    Row("500", "it answers 500", tell("mode", "500"), tell("mode", "ok"),
+        shows=("breaker_open",), may=("provider_error",), calls_a_second=ONE_A_SECOND),
+    Row("503", "it answers 503, which is tried once more", tell("mode", "503"), tell("mode", "ok"),
+        shows=("breaker_open",), may=("provider_error",), calls_a_second=ONE_A_SECOND, ci=False),
+    Row("429", "it answers 429", tell("mode", "429"), tell("mode", "ok"),
+        shows=("breaker_open",), may=("provider_throttled",), calls_a_second=ONE_A_SECOND),
+    Row("html", "a page in HTML answers in its place", tell("mode", "html"), tell("mode", "ok"), shows=("provider_reply_invalid",)),
+    Row("half", "each reply ends in the middle", tell("mode", "half"), tell("mode", "ok"),
+        may=("provider_unreachable", "provider_reply_invalid", "breaker_open"), ci=False),
+    Row("certificate", "its certificate has expired", show_expired, show_valid,
+        shows=("breaker_open",), may=("provider_tls",), calls_a_second=ONE_A_SECOND),
+    Row("too-long", "it is gone for longer than maxStale", lambda stage: stage.provider.kill(), lambda stage: stage.provider.start(),
+        setting=lambda run: Setting(ttl=1, issuer={"outage": {"maxStale": "1s"}}), serves=False, least_seconds=8,
+        shows=("breaker_open",), may=("provider_unreachable",), check=no_allowed_in_the_end, ci=False),
+]

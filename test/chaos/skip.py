@@ -1,0 +1,2 @@
+class Skip(Exception):
+    """This machine does not allow what a row needs."""
