@@ -7,6 +7,8 @@ import socket
 import threading
 import time
 
+import pytest
+
 from lib import reply, sentinel, threads, wait
 from lib.caller import body
 from lib.connection import Closed, request_bytes
@@ -92,21 +94,29 @@ def test_bodies_that_are_never_finished_hold_no_more_than_their_share(provider, 
                 hoarder.send(piece)
             assert caller.review(token).verdict == "allow"
         assert ended(webhook, "memory") >= 40, "100 bodies of 1.9 MB were all kept"
-        assert webhook.metric("process_resident_memory_bytes") - before < 128 * MIB
+        if wait.SLOWNESS == 1:  # AddressSanitizer keeps what was freed for a while
+            assert webhook.metric("process_resident_memory_bytes") - before < 128 * MIB
         assert webhook.caller().review(provider.issue()).verdict == "allow", "a new token by a new connection"
     assert webhook.log_text().count("hold too much memory") <= 1 + (time.monotonic() - began) / 10, "said once in ten seconds"
 
 
 def test_requests_that_wait_for_a_silent_provider_have_a_share_and_the_others_are_told_at_once(provider, start):
-    webhook = start(provider, {"introspection": {"budget": {"concurrent": 100}}}, {"threads": 1})
+    webhook = start(provider, {"introspection": {"timeout": "10s", "budget": {"concurrent": 100}}}, {"threads": 1})
     with contextlib.ExitStack() as open_ones:
         waiting = [open_ones.enter_context(webhook.connect()) for _ in range(60)]
-        for connection in waiting:
+        for n, connection in enumerate(waiting):
             padded = body(provider.knows(sentinel.token(), reply.silence()))[:-1] + b" " * MIB + b"}"
             connection.send(request_bytes("POST", "/authenticate?timeout=30s", padded))
+            wait.until(lambda: n_read(webhook) > n, "it is read: one after the other, or there is no room to read them all")
         wait.until(lambda: webhook.metric("kube_introspect_reviews_total", reason="overloaded") or 0, "some are refused at once")
         assert webhook.metric("kube_introspect_introspections_in_flight") > 0, "all are refused"
         assert webhook.caller().review(provider.issue()).verdict == "allow"
+
+
+def n_read(webhook):
+    """Reviews that wait for the provider, or are over."""
+    metrics = webhook.metrics()
+    return (metrics.value("kube_introspect_introspections_in_flight") or 0) + (metrics.value("kube_introspect_reviews_total") or 0)
 
 
 def test_a_loop_that_hangs_fails_livez_until_it_turns_again(provider, start):
@@ -139,6 +149,20 @@ def test_who_has_left_before_its_turn_is_given_no_handshake(provider, start):
     failed = "kube_introspect_tls_handshakes_total"
     wait.until(lambda: webhook.metric(failed, result="failure") >= 900, "all have come and are gone")
     assert cpu_seconds(webhook) - before < 0.15 * wait.SLOWNESS  # 900 signatures take 0.3 s
+
+
+@pytest.mark.skipif(wait.SLOWNESS > 1, reason="a sanitizer's heap keeps what was freed")
+def test_memory_of_connections_that_have_closed_goes_back(provider, start):
+    webhook = start(provider)
+    tls = webhook.caller_tls()
+    resident = "process_resident_memory_bytes"
+    before = webhook.metric(resident)
+    with contextlib.ExitStack() as open_ones:
+        for _ in range(500):
+            open_ones.enter_context(webhook.connect(tls, handshake=False)).start_handshake()
+        wait.until(lambda: webhook.metric(resident) > before + 16 * MIB, "they take memory")
+    wait.until(lambda: webhook.metric(resident) < before + 4 * MIB,
+               lambda: f"it is given back (still {(webhook.metric(resident) - before) / MIB:.1f} MiB more)")
 
 
 @contextlib.contextmanager

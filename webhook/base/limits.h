@@ -215,11 +215,14 @@
 /* Connections of one loop whose caller has not shown a certificate. A handshake takes 3 ms of a core: these are more than
    can be under way in its time limit, and what is kept for them is 60 kB each. */
 #define LIMIT_STRANGERS_PER_LOOP 512
-/* Connections that a loop looks at in one turn: 16 handshakes take 5 ms of a core, and as long may a caller have to wait that
-   is served already. */
+/* Connections that a loop looks at in one turn: 16 handshakes take 5 ms of a core, and as long may a caller have to wait
+   that is served already. */
 #define LIMIT_ARRIVALS_PER_TURN 16
 /* Those that wait for it: two turns or so for each loop. More wait in the kernel, unaccepted. */
 #define LIMIT_ARRIVALS 32
+/* After so many connections have closed, what the heap keeps of them goes back to the system: 60 kB each, which malloc() holds
+   in pieces. That takes some milliseconds after a flood, and API servers keep theirs. */
+#define LIMIT_CLOSED_CONNECTIONS_KEPT 64
 /* The operations listener knows strangers only. Probes and scrapers are a handful; h2o reads up to 400 kB of a request's
    header before it refuses it. */
 #define LIMIT_OPERATIONS_STRANGERS 64

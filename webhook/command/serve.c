@@ -130,6 +130,7 @@ static void serve(struct serving *serving) {
         const int got = next_signal(serving->signals, LIMIT_WATCH_INTERVAL_MS);
         if (got == SIGTERM || got == SIGINT)
             return;
+        server_give_back(serving->server);
         if (got == SIGHUP) {
             server_reopen_logs(serving->server);
             serving->failure.text[0] = '\0'; /* whoever asks is answered, the second time too */

@@ -37,6 +37,7 @@ static void on_close(void *data) {
         metrics_handshake(loop->services->metrics, false);
     metrics_connections(loop->services->metrics, -1);
     atomic_fetch_sub_explicit(&loop->n_connections, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&loop->n_closed, 1, memory_order_relaxed);
     connection_hold(connection, 0);
     leave_strangers(connection);
     h2o_linklist_unlink(&connection->link);

@@ -75,6 +75,7 @@ struct loop {
     /* any thread */
     _Atomic uint32_t n_connections; /* those that arrive among them */
     _Atomic uint32_t n_arriving;    /* handed over, and not looked at yet */
+    _Atomic uint32_t n_closed;      /* since the start */
     _Atomic int64_t turned_mono_ms;
     h2o_multithread_receiver_t inbox;
 
@@ -150,6 +151,11 @@ void loop_unpark(struct loop *loop, uint32_t slot);
 
 static inline uint32_t loop_n_connections(const struct loop *loop) {
     return atomic_load_explicit(&loop->n_connections, memory_order_relaxed);
+}
+
+/* Connections that have closed since the start, around 2^32. Any thread. */
+static inline uint32_t loop_n_closed(const struct loop *loop) {
+    return atomic_load_explicit(&loop->n_closed, memory_order_relaxed);
 }
 
 /* Whether it has more connections to look at than it can before its next turn: they wait better in the kernel's queue. */

@@ -1,6 +1,7 @@
 #include "net/server.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,7 @@ struct server {
     struct loop *admission;  /* NULL: not served */
     struct loop *operations; /* likewise */
     struct acceptor *acceptor;
+    uint32_t n_given_back; /* connections that had closed when memory was last given back; main thread */
     _Atomic bool is_ready, is_draining;
 };
 
@@ -217,6 +219,11 @@ static int start(struct server *server, struct snapshot *snapshot, struct error 
     if (r == 0)
         r = runtime_new(snapshot, NULL, server->services.metrics, &server->runtime, error);
     if (r == 0)
+        runtime_tell_ends(server->runtime, server->services.metrics);
+    struct error ended;
+    if (r == 0 && runtime_check_ends(server->runtime, clock_unix_ms(&clock_system) / 1000, &ended) != 0)
+        log_error("start", "%s", ended.text);
+    if (r == 0)
         r = fetch_configure(server->services.fetch, server->runtime->providers, server->runtime->n_providers);
     if (r == 0)
         r = start_loops(server, config);
@@ -239,6 +246,25 @@ int server_start(struct snapshot *snapshot, struct server **ret_server, struct e
     server->is_ready = true;
     *ret_server = server;
     return 0;
+}
+
+/* ---- memory ---- */
+
+static uint32_t n_closed(const struct server *server) {
+    uint32_t n = 0;
+    for (size_t i = 0; i < server->n_authentication; i++)
+        n += loop_n_closed(server->authentication[i]);
+    if (server->admission != NULL)
+        n += loop_n_closed(server->admission);
+    return server->operations == NULL ? n : n + loop_n_closed(server->operations);
+}
+
+void server_give_back(struct server *server) {
+    const uint32_t n = n_closed(server);
+    if (n - server->n_given_back < LIMIT_CLOSED_CONNECTIONS_KEPT)
+        return;
+    server->n_given_back = n;
+    malloc_trim(0);
 }
 
 /* ---- reload ---- */
@@ -311,12 +337,15 @@ int server_reload(struct server *server, struct snapshot *snapshot, struct error
     int r = runtime_new(snapshot, server->runtime, server->services.metrics, &runtime, error);
     if (r != 0)
         return r;
-    r = publish(server, runtime);
+    r = runtime_check_ends(runtime, clock_unix_ms(&clock_system) / 1000, error);
+    if (r == 0)
+        r = publish(server, runtime);
     if (r != 0) {
         runtime_unref(runtime);
         return r;
     }
     wait_used(server, runtime);
+    runtime_tell_ends(runtime, server->services.metrics);
     forget_expiries(server->services.metrics, snapshot_policy(server->runtime->snapshot), &config->policy);
     runtime_unref(server->runtime);
     server->runtime = runtime;

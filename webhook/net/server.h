@@ -15,6 +15,9 @@ struct server;
  */
 int server_start(struct snapshot *snapshot, struct server **ret_server, struct error *error);
 
+/* Gives memory of closed connections back to the system, when it is worth it. Main thread, now and then. */
+void server_give_back(struct server *server);
+
 /*
  * Goes on with another snapshot: when this returns, the next request on each connection is decided by it, the next
  * connection handshakes by it, and no request fails. What cannot change while running (addresses, threads) is refused with

@@ -1,6 +1,7 @@
 """Connections that are opened and then not used as they should be: silent, drop by drop, or deaf."""
 
 import socket
+import ssl
 import time
 
 from hold import hold
@@ -54,8 +55,8 @@ def slow_body(target):
 
 
 def unread_replies(target):
-    """Asks again and again for an answer of 100 kB, and reads none."""
-    data = target.request(body(target["large_token"]))
+    """Asks again and again, and reads no answer."""
+    data = target.request(body(target.token))
 
     def one():
         raw = target.dial()
@@ -73,7 +74,7 @@ def unread_replies(target):
             try:
                 for _ in range(20):
                     target.n_bytes += sock.send(data * 10)
-            except BlockingIOError:  # it takes no more
+            except (BlockingIOError, ssl.SSLWantWriteError):  # it takes no more
                 pass
             except OSError as error:
                 opened.remove(sock)
