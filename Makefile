@@ -140,7 +140,7 @@ alerts: ## check the alerts, and what fires in which outage, by Prometheus' prom
 
 # Who logs in, and a provider that is told what to do: for make bench, make chaos.
 LOAD_TOOLS := $(BUILD)/test/bench/load $(BUILD)/test/bench/provider $(BUILD)/test/bench/clock.so
-LOAD_SOURCES := $(addprefix test/bench/,load.c client.c crowd.c token.c histogram.c)
+LOAD_SOURCES := $(addprefix test/bench/,load.c client.c crowd.c token.c histogram.c cpu_time.c)
 LOAD_FLAGS := $(CPPFLAGS) -std=gnu17 -O2 -g $(WARNINGS) -Wno-conversion
 $(BUILD)/test/bench/load: $(LOAD_SOURCES) $(wildcard test/bench/*.h)
 	@mkdir -p $(@D)
@@ -201,9 +201,9 @@ coverage: ## print the line coverage of webhook/ by unit and integration tests
 	@hack/coverage.sh
 
 .PHONY: bench
-bench: $(BUILD)/kube-introspect ## measure against a static h2o reply and a plain Go webhook, in one run
+bench: $(BUILD)/kube-introspect ## measure against a static h2o reply and a plain Go webhook, in one run (a part: make bench TEST=handshakes)
 	@hack/install.sh build go
-	@hack/bench.sh
+	@hack/bench.sh $(if $(TEST),--only $(TEST))
 
 ##@ Look after the code
 .PHONY: verify

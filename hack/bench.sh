@@ -1,5 +1,5 @@
 #!/bin/bash
-# Builds what the benchmark compares and runs it: make bench. Options go to test/bench/bench.py (--quick, --rounds N).
+# Builds what the benchmark compares and runs it: make bench. Options go to test/bench/bench.py (--only PART, --rounds N).
 set -eu
 cd "$(dirname "$0")/.."
 build=build/bench
@@ -15,5 +15,7 @@ gcc "${flags[@]}" -fPIE -c -o "$build/server.o" webhook/net/server.c
 gcc "${flags[@]}" -flto=auto -fPIE -pie -pthread -Wl,--wrap=review_register -o "$build/webhook" build/webhook/main.o \
     "$build/server.o" test/bench/static.c "${archives[@]}" "${libraries[@]}"
 command -v go >/dev/null || { echo "make bench compares with a webhook in Go: install Go 1.21 or newer"; exit 1; }
-(cd test/bench/webhook-go && go build -o "../../../$build/webhook-go" .)
+for program in webhook-go api-server-client; do
+    (cd "test/bench/$program" && go build -o "../../../$build/$program" .)
+done
 exec /usr/bin/python3 test/bench/bench.py --programs "$build" "$@"

@@ -124,10 +124,13 @@ start_provider() {
 # ---- the cluster
 
 install_files_of_api_server() {
-    local folder=$STATE/introspect
+    local folder=$STATE/introspect file
     mkdir -p "$folder" "$STATE/logs"
-    sed "s#https://127.0.0.1:8443/#https://$WEBHOOK_ADDRESS:443/#" manifests/apiserver/webhook.kubeconfig >"$folder/webhook.kubeconfig"
-    cp manifests/apiserver/audit-policy.yaml "$STATE"/certs/{webhook-ca.crt,kube-apiserver.crt,kube-apiserver.key} "$folder/"
+    for file in {webhook,authorization,admission}.kubeconfig; do
+        sed "s#https://127.0.0.1:8443/#https://$WEBHOOK_ADDRESS:443/#" "manifests/apiserver/$file" >"$folder/$file"
+    done
+    cp manifests/apiserver/{audit-policy,authorization,admission}.yaml "$STATE"/certs/{webhook-ca.crt,kube-apiserver.crt,kube-apiserver.key} \
+        "$folder/"
 }
 
 create_cluster() {
@@ -147,9 +150,11 @@ create_secrets() {
     local certs=$STATE/certs
     kubectl create namespace "$NAMESPACE"
     printf '%s\n' "$CLIENT_SECRET" >"$STATE/client-secret"
+    openssl rand -hex 32 >"$STATE/handle-key"
     create_secret secret tls kube-introspect-tls --cert="$certs/webhook.crt" --key="$certs/webhook.key"
     create_secret secret generic kube-introspect-client-ca --from-file=ca.crt="$certs/client-ca.crt"
     create_secret secret generic kube-introspect-provider --from-file=client-secret="$STATE/client-secret"
+    create_secret secret generic kube-introspect-handle --from-file=handle-key="$STATE/handle-key"
     create_secret configmap kube-introspect-provider-ca --from-file=ca.crt="$certs/provider-ca.crt"
 }
 

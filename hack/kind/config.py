@@ -3,7 +3,8 @@
 
 usage: config.py STATE CACHE_TTL [REPOSITORY ETCD_TAG COREDNS_TAG]
 
-STATE/introspect and STATE/logs become the folders that manifests/apiserver/kubeadm.yaml names. CACHE_TTL takes the place of its
+STATE/introspect and STATE/logs become the folders that manifests/apiserver/kubeadm.yaml names; the API server also gets the files that
+make it ask about requests and changes, which it does once users carry a handle. CACHE_TTL takes the place of its
 authentication-token-webhook-cache-ttl. The rest is for a node image of our own, which has neither kind's network nor its registry.
 """
 
@@ -13,15 +14,17 @@ from pathlib import Path
 
 import yaml
 
-KUBEADM = Path(__file__).resolve().parents[2] / "manifests" / "apiserver" / "kubeadm.yaml"
+MANIFESTS = Path(__file__).resolve().parents[2] / "manifests" / "apiserver"
+KUBEADM = ("kubeadm.yaml", "kubeadm-authorization.yaml", "kubeadm-admission.yaml")
 PODS_RESOLVER = "/kind/resolv.conf"
 
 
 def api_server(cache_ttl):
     """The part of kubeadm's configuration, in the form that kind knows: v1beta3, where arguments are a mapping."""
-    shipped = yaml.safe_load(KUBEADM.read_text())["apiServer"]
-    arguments = {argument["name"]: argument["value"] for argument in shipped["extraArgs"]}
-    return {"extraArgs": {**arguments, "authentication-token-webhook-cache-ttl": cache_ttl}, "extraVolumes": shipped["extraVolumes"]}
+    shipped = [yaml.safe_load((MANIFESTS / name).read_text())["apiServer"] for name in KUBEADM]
+    arguments = {argument["name"]: argument["value"] for part in shipped for argument in part["extraArgs"]}
+    volumes = [volume for part in shipped for volume in part.get("extraVolumes", [])]
+    return {"extraArgs": {**arguments, "authentication-token-webhook-cache-ttl": cache_ttl}, "extraVolumes": volumes}
 
 
 def mounts(state, volumes):

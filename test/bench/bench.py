@@ -118,19 +118,23 @@ log: {{level: warning}}
             wait_for(each, "the webhook")
         return port, process
 
-    def go_webhook(self, provider_port):
+    def go_webhook(self, provider_port, *options):
         port = free_port()
         f = self.folder
         process = start(SERVER_CPU, self.programs / "webhook-go", "-listen", f"127.0.0.1:{port}", "-cert", f / "server.crt",
                         "-key", f / "server.key", "-client-ca", f / "ca.crt", "-endpoint",
                         f"https://localhost:{provider_port}/introspect", "-ca", f / "ca.crt", "-id", "bench", "-secret-file",
-                        f / "secret", env={"GOMAXPROCS": "1"})
+                        f / "secret", *options, env={"GOMAXPROCS": "1"})
         self.processes.append(process)
         wait_for(port, "the Go webhook")
         return port, process
 
     def load(self, port, *options):
         return self.begin_load(port, *options)()
+
+    def saturate(self, port, process, seconds, path):
+        """Cached logins over 64 connections, as many as the server's core can do."""
+        return self.load(port, "--warm", "--awake", "--pid", process.pid, "--connections", 64, "--seconds", seconds, "--path", path)
 
     def begin_load(self, port, *options, niceness=0):
         """Starts it, and gives a function that waits for its figures."""
@@ -162,6 +166,21 @@ log: {{level: warning}}
         user = json.loads(client.getresponse().read())["status"]["user"]
         client.close()
         return user
+
+    def assert_equal_replies(self, port):
+        """Both replies that are compared have the same size, header and body."""
+        f = self.folder
+        tls = ssl.create_default_context(cafile=f / "ca.crt")
+        tls.load_cert_chain(f / "client.crt", f / "client.key")
+        client = http.client.HTTPSConnection("localhost", port, context=tls, timeout=60)
+        sizes = []
+        for path in ("/static", "/authenticate"):
+            review = {"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1", "spec": {"token": "0" * 60}}
+            client.request("POST", path, json.dumps(review), {"Content-Type": "application/json"})
+            reply = client.getresponse()
+            sizes.append((sum(len(name) + len(value) for name, value in reply.getheaders()), len(reply.read())))
+        client.close()
+        assert sizes[0] == sizes[1], sizes
 
     def authorization(self, port):
         """The options of a load that asks about a request of a user who has logged in."""
@@ -199,25 +218,30 @@ def row(name, values, aim=""):
 
 def cached(bench, rounds, seconds):
     provider = bench.provider(0)
-    ours, _ = bench.webhook(provider)
-    go, _ = bench.go_webhook(provider)
+    ours, process = bench.webhook(provider)
+    go, go_process = bench.go_webhook(provider)
+    bench.assert_equal_replies(ours)
     for port in (ours, go):  # fill the caches
         bench.load(port, "--warm", "--connections", 16, "--seconds", 1)
-    of_static, of_go, ours_rate, p99s, p99_floor = [], [], [], [], []
+    of_static, of_static_cpu, of_go, of_go_cpu, ours_rate, p99s, p99_floor = ([] for _ in range(7))
     for _ in range(rounds):
-        runs = {name: bench.load(port, "--warm", "--connections", 64, "--seconds", seconds, "--path", path)["per_second"]
-                for name, port, path in (("static", ours, "/static"), ("ours", ours, "/authenticate"),
-                                         ("go", go, "/authenticate"))}
-        of_static.append(runs["ours"] / runs["static"])
-        of_go.append(runs["ours"] / runs["go"])
-        ours_rate.append(runs["ours"])
+        static = bench.saturate(ours, process, seconds, "/static")
+        login = bench.saturate(ours, process, seconds, "/authenticate")
+        by_go = bench.saturate(go, go_process, seconds, "/authenticate")
+        of_static.append(login["per_second"] / static["per_second"])
+        of_static_cpu.append(static["server_us"] / login["server_us"])
+        of_go.append(login["per_second"] / by_go["per_second"])
+        of_go_cpu.append(by_go["server_us"] / login["server_us"])
+        ours_rate.append(login["per_second"])
         timed = {name: bench.load(ours, "--warm", "--connections", 64, "--rate", 2000, "--seconds", seconds, "--path", path)
                  for name, path in (("static", "/static"), ("ours", "/authenticate"))}
         p99s.append(timed["ours"]["p99_ms"])
         p99_floor.append(timed["ours"]["p99_ms"] / timed["static"]["p99_ms"])
     row("cached, 64 connections: reviews a second", ours_rate)
     row("cached, 64 connections: ratio to the static reply", of_static, "aim >= 0.75")
+    row("the same, by the server's CPU time a request", of_static_cpu)
     row("cached, 64 connections: ratio to the Go webhook", of_go, "aim >= 2.2")
+    row("the same, by the server's CPU time a request", of_go_cpu)
     row("cached, 2,000 a second: p99 in ms", p99s)
     row("cached, 2,000 a second: p99 as a multiple of the static reply's", p99_floor, "aim <= 1.3")
 
@@ -225,17 +249,25 @@ def cached(bench, rounds, seconds):
 def uncached(bench, rounds, seconds, delay_ms, connections, aim):
     """With few callers a slow provider is the limit, with many the core is."""
     provider = bench.provider(delay_ms)
-    ours, _ = bench.webhook(provider, entries=1000000)
-    go, _ = bench.go_webhook(provider)
-    of_go, rates = [], []
+    servers = {"ours": bench.webhook(provider, entries=1000000), "go": bench.go_webhook(provider)}
+    of_go, of_go_cpu, rates, of_limit, of_limit_go = ([] for _ in range(5))
     for _ in range(rounds):
-        runs = {name: bench.load(port, "--fresh", "--connections", connections, "--seconds", seconds)["per_second"]
-                for name, port in (("ours", ours), ("go", go))}
-        rates.append(runs["ours"])
-        of_go.append(runs["ours"] / runs["go"])
+        runs = {name: bench.load(port, "--fresh", "--pid", process.pid, "--connections", connections, "--seconds", seconds)
+                for name, (port, process) in servers.items()}
+        rates.append(runs["ours"]["per_second"])
+        of_go.append(runs["ours"]["per_second"] / runs["go"]["per_second"])
+        of_go_cpu.append(runs["go"]["server_us"] / runs["ours"]["server_us"])
+        # Each caller waits for the provider, so this many a second are all that any webhook can answer.
+        limit = 1000 * connections / delay_ms if delay_ms > 0 else float("inf")
+        of_limit.append(runs["ours"]["per_second"] / limit)
+        of_limit_go.append(runs["go"]["per_second"] / limit)
     what = f"uncached, provider takes {delay_ms} ms, {connections} callers"
     row(f"{what}: reviews a second", rates)
     row(f"{what}: ratio to the Go webhook", of_go, aim)
+    row("  the same, by the server's CPU time a review", of_go_cpu)
+    if delay_ms > 0:
+        row("  of what so many callers can ask at most: ours", of_limit)
+        row("  of what so many callers can ask at most: the Go webhook", of_limit_go)
 
 
 def resident_bytes(process):
@@ -352,6 +384,46 @@ def admission(bench, rounds, seconds):
         row(f"CPU of a {what}, in ms", [cpu_ms(bench, process, its_port, n, *options) for _ in range(rounds)])
 
 
+def log_in_as_api_server(bench, server, seconds, *options):
+    """Figures of a client that is made of the API server's own transport, and how much of a core the server took for it."""
+    f, (port, process) = bench.folder, server
+    before = cpu_seconds(process)
+    done = subprocess.run(["taskset", "-c", OTHER_CPU, bench.programs / "api-server-client", "-url",
+                           f"https://localhost:{port}/authenticate?timeout=30s", "-ca", f / "ca.crt", "-cert", f / "client.crt", "-key",
+                           f / "client.key", "-seconds", str(seconds), *map(str, options)],
+                          check=True, capture_output=True, text=True, timeout=120)
+    made = json.loads(done.stdout)
+    # The second before the measurement costs as much as those in it, but for the first handshakes of all.
+    made["cores"] = (cpu_seconds(process) - before) / (made["seconds"] + 1)
+    return made
+
+
+def handshakes(bench, rounds, seconds):
+    """What it costs that HTTP/1.1 takes a connection for each login under way, of which the API server keeps 25 idle ones, beside a
+    server that speaks HTTP/2."""
+    at_once, slow = bench.provider(0), bench.provider(100)
+    cached, asks = ([bench.webhook(provider, entries=1000000), bench.go_webhook(provider, "-http2")] for provider in (at_once, slow))
+    new = "-tokens", 100000000
+    patterns = [(f"{n} callers, each again at once, from the cache", cached, ("-concurrent", n)) for n in (1, 25, 200)]
+    patterns += [(f"{n} logins at the same moment each second, from the cache", cached, ("-concurrent", n, "-every", "1s"))
+                 for n in (25, 200)]
+    patterns += [(f"{n * 10} a second, new ones, provider takes 100 ms: {n} under way", asks, ("-rate", n * 10, *new))
+                 for n in (1, 25, 200)]
+    for what, servers, options in patterns:
+        for server in servers:
+            runs = [log_in_as_api_server(bench, server, seconds, *options) for _ in range(rounds)]
+            print(f"{what}: {'ours' if server is servers[0] else 'Go'}, {runs[0]['protocol']}")
+            row("  logins a second", [run["per_second"] for run in runs])
+            row("  handshakes a second", [run["handshakes"] / run["seconds"] for run in runs])
+            row("  failed, in % (a handshake has 10 s)", [100 * run["errors"] / run["requests"] for run in runs])
+            row("  p50 in ms", [run["p50_ms"] for run in runs])
+            row("  p99 in ms", [run["p99_ms"] for run in runs])
+            row("  the server's CPU, in cores", [run["cores"] for run in runs])
+    port, process = cached[0]
+    each = [cpu_ms(bench, process, port, 500, "--warm", "--connections", 500) for _ in range(rounds)]
+    row("CPU of a connection with a full handshake and one login, in ms", each)
+
+
 def instructions(bench):
     """Instructions a cached request, by callgrind: two runs of different length, so that the start cancels out."""
     provider = bench.provider(0)
@@ -382,7 +454,7 @@ def main():
     parser.add_argument("--programs", required=True)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--only", help="cached, authorization, admission, uncached, memory or instructions")
+    parser.add_argument("--only", help="cached, authorization, admission, uncached, handshakes, memory or instructions")
     options = parser.parse_args()
     parts = {
         "cached": lambda b: cached(b, options.rounds, options.seconds),
@@ -392,6 +464,7 @@ def main():
                                for delay, connections, aim in ((0, 64, "aim >= 2"), (5, 64, "aim >= 1.3"),
                                                                (5, 256, "aim >= 1.3"), (20, 64, "aim: not behind"),
                                                                (20, 256, "aim: not behind"))],
+        "handshakes": lambda b: handshakes(b, options.rounds, options.seconds),
         "memory": memory,
         "instructions": instructions,
     }

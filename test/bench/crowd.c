@@ -37,7 +37,8 @@ struct error_count {
 struct phase {
     char name[32];
     int64_t begun_ns, ended_ns;
-    uint64_t first_new, end_new; /* the numbers of STREAM_NEW in it */
+    uint64_t first_new; /* the number of the first of STREAM_NEW in it */
+    uint64_t n_open;    /* questions without an answer */
     uint64_t n[N_STREAMS][N_OUTCOMES];
     struct histogram times[N_STREAMS], late;
     struct error_count errors[MAX_ERRORS];
@@ -65,13 +66,21 @@ void crowd_phase(const char *name, int64_t now_ns) {
     if (n_phases > 0) {
         struct phase *last = &phases[n_phases - 1];
         last->ended_ns = now_ns;
-        last->end_new = again_next = n_asked[STREAM_NEW];
+        again_next = n_asked[STREAM_NEW];
         again_first = last->first_new;
     }
     struct phase *phase = &phases[n_phases++];
     snprintf(phase->name, sizeof(phase->name), "%s", name);
     phase->begun_ns = now_ns;
     phase->first_new = n_asked[STREAM_NEW];
+}
+
+bool crowd_has_caught_up(int64_t next_due_ns) {
+    for (unsigned i = 0; i + 1 < n_phases; i++) {
+        if (phases[i].n_open > 0)
+            return false;
+    }
+    return next_due_ns >= phases[n_phases - 1].begun_ns;
 }
 
 void crowd_revoke(int64_t now_ns) {
@@ -131,6 +140,7 @@ void crowd_ask(int64_t due_ns, int64_t now_ns, struct question *ret_question) {
     unsigned phase = n_phases - 1;
     while (phase > 0 && due_ns < phases[phase].begun_ns)
         phase--;
+    phases[phase].n_open++;
     histogram_add(&phases[phase].late, (now_ns - due_ns) / 1000);
     *ret_question =
         (struct question){.stream = stream,
@@ -213,6 +223,7 @@ static void count_unavailable(struct phase *phase, const char *reply) {
 static void count(const struct question *question, enum outcome outcome, const char *wrong, int64_t now_ns) {
     struct phase *phase = &phases[question->phase];
     const int64_t us = (now_ns - question->due_ns) / 1000;
+    phase->n_open--;
     phase->n[question->stream][outcome]++;
     histogram_add(&phase->times[question->stream], us);
     const bool is_well = (outcome == OUTCOME_ALLOWED || outcome == OUTCOME_DENIED) && us <= UNWELL_US;

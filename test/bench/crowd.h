@@ -44,10 +44,14 @@ void crowd_init(const struct crowd_settings *settings);
 /* The next phase begins. */
 void crowd_phase(const char *name, int64_t now_ns);
 
+/* Whether all that was due before this phase has been answered; next_due_ns: of the schedule. */
+bool crowd_has_caught_up(int64_t next_due_ns);
+
 /* The tokens of STREAM_REVOKED are being revoked. */
 void crowd_revoke(int64_t now_ns);
 
-/* The next question to ask, which was due then. How late it is says what the machine does to whoever wants to be on time. */
+/* The next question to ask, which was due then. How late it is says what the machine does to whoever wants to be on time.
+ */
 void crowd_ask(int64_t due_ns, int64_t now_ns, struct question *ret_question);
 
 /* Whether the tokens of STREAM_CACHED, STREAM_EXPIRING and STREAM_REVOKED have each been asked about once; until then those

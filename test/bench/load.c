@@ -4,7 +4,7 @@
  * from when it should have been sent, so that a stalled server cannot hide (no coordinated omission).
  *
  *   load --port P --ca F --cert F --key F --path /authenticate --connections N --seconds S [--rate R]
- *        [--tokens N | --fresh] [--token-bytes N] [--warm] [--requests N] [--body FILE --expect TEXT]
+ *        [--tokens N | --fresh] [--token-bytes N] [--warm] [--requests N] [--body FILE --expect TEXT] [--awake] [--pid P]
  *   load --port P --ca F --cert F --key F --connections N [--rate R] --crowd MIX [--tokens N] [--requests N]
  *        [--lifetime S] [--expiring S] [--skew S] [--revoked MS]
  *
@@ -13,9 +13,15 @@
  * --warm: the same tokens in every run, each of them asked about at least once before the others repeat. --requests: ends
  * after so many, whatever the time.
  *
+ * --awake: looks for answers without ever sleeping, on a core that nobody else needs. To wake a sleeper costs the server some
+ * microseconds: a slow server, whose answers are waited for, would pay that more often than a quick one, on top of being
+ * slow.
+ *
+ * --pid: also tells the CPU time that this process (the server) took for each request in the time that was measured.
+ *
  * --crowd: tokens whose truth is known, each answer judged (crowd.h), connections that may break and are made anew when
  * they are needed. MIX has six numbers, how many of 1,000 requests come from each stream:
- * cached,expiring,revoked,new,garbage,0. It does what its standard input says, a line each: "phase NAME", "revoke", "end".
+ * cached,expiring,revoked,new,garbage,0. It does what its standard input says, a line each: "phase NAME", "revoke", "catch up", "end".
  * "ready" is printed once every token that is to be cached was asked about, which comes first.
  *
  * Prints one JSON object. One thread, loopback only.
@@ -35,6 +41,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "cpu_time.h"
 #include "crowd.h"
 #include "histogram.h"
 
@@ -53,7 +60,8 @@ struct settings {
     double seconds, rate;
     unsigned n_tokens, token_bytes;
     size_t n_requests; /* 0: as many as fit into the time */
-    bool fresh, warm;
+    bool fresh, warm, awake;
+    int server_pid; /* 0: not looked at */
 };
 
 static struct settings settings = {.path = "/authenticate",
@@ -73,7 +81,7 @@ static uint64_t n_due;   /* requests of the schedule that have been sent */
 static struct histogram times;
 static size_t n_errors, n_sent, n_warmed;
 static uint64_t run_id;
-static bool is_ending, is_settling;
+static bool is_ending, is_settling, is_catching_up;
 
 static int64_t now_ns(void) {
     struct timespec now;
@@ -258,8 +266,11 @@ static int64_t send_due(int64_t end_ns) {
             return due;
         struct client *client = idle_client();
         if (client == NULL) {
+            const uint64_t n_before = n_due;
             open_one();
-            return now + 1000000000;
+            if (n_due == n_before)
+                return now + 1000000000; /* an event comes before */
+            continue;                    /* it was refused at once */
         }
         char *request = request_of(client);
         n_due++;
@@ -274,6 +285,8 @@ static void command(const char *line) {
         crowd_phase(line + 6, now_ns());
     else if (strcmp(line, "revoke") == 0)
         crowd_revoke(now_ns());
+    else if (strcmp(line, "catch up") == 0)
+        is_catching_up = true;
     else
         is_ending = true;
 }
@@ -316,6 +329,8 @@ static void lose_patience(void) {
 
 static void wait_for_events(int epoll, int64_t wait_ns) {
     struct epoll_event events[64];
+    if (settings.awake)
+        wait_ns = 0;
     const struct timespec wait = {.tv_sec = wait_ns > 0 ? wait_ns / 1000000000 : 0,
                                   .tv_nsec = wait_ns > 0 ? wait_ns % 1000000000 : 0};
     const int n = epoll_pwait2(epoll, events, 64, &wait, NULL);
@@ -336,6 +351,11 @@ static void run(int epoll, double seconds) {
     for (;;) {
         const int64_t next = send_due(end);
         const int64_t now = now_ns();
+        if (is_catching_up && crowd_has_caught_up(next_due_ns(now))) {
+            is_catching_up = false;
+            puts("ready");
+            fflush(stdout);
+        }
         if (now >= end || is_ending || (settings.n_requests > 0 && n_sent >= settings.n_requests))
             return;
         wait_for_events(epoll, (next < end ? next : end) - now);
@@ -359,13 +379,17 @@ static void settle(int epoll, double seconds) {
     is_settling = false;
 }
 
-static void report(double seconds) {
+static void report(double seconds, uint64_t cpu_ns) {
     printf(
         "{\"requests\": %llu, \"errors\": %zu, \"per_second\": %.0f, \"p50_ms\": %.3f, \"p90_ms\": %.3f, \"p99_ms\": %.3f, "
-        "\"p999_ms\": %.3f, \"max_ms\": %.3f}\n",
+        "\"p999_ms\": %.3f, \"max_ms\": %.3f, \"server_us\": %.3f}\n",
         (unsigned long long)times.n, n_errors, (double)times.n / seconds, histogram_quantile_ms(&times, 0.5),
         histogram_quantile_ms(&times, 0.9), histogram_quantile_ms(&times, 0.99), histogram_quantile_ms(&times, 0.999),
-        histogram_quantile_ms(&times, 1));
+        histogram_quantile_ms(&times, 1), times.n == 0 ? 0 : (double)cpu_ns / 1000 / (double)times.n);
+}
+
+static uint64_t server_ns(void) {
+    return settings.server_pid == 0 ? 0 : cpu_time_ns(settings.server_pid);
 }
 
 /* All connections, before the clock starts. */
@@ -385,15 +409,17 @@ static int measure(int epoll) {
     }
     times = (struct histogram){0};
     n_errors = 0;
+    const uint64_t before_ns = server_ns();
     const int64_t start = now_ns();
     run(epoll, settings.n_requests == 0 ? settings.seconds : 300);
     if (settings.n_requests > 0)
         settle(epoll, 40);
     const double seconds = (double)(now_ns() - start) / 1e9;
+    const uint64_t cpu_ns = server_ns() - before_ns;
     const struct histogram in_time = times;
     settle(epoll, 10);
     times = in_time; /* what ended after the end is not counted */
-    report(seconds);
+    report(seconds, cpu_ns);
     return n_errors == 0 ? 0 : 1;
 }
 
@@ -432,7 +458,8 @@ static void read_options(int argc, char **argv) {
                                             {"fresh", 0, 0, 'f'},    {"token-bytes", 1, 0, 'b'}, {"warm", 0, 0, 'w'},
                                             {"requests", 1, 0, 'q'}, {"body", 1, 0, 'o'},        {"expect", 1, 0, 'e'},
                                             {"crowd", 1, 0, 'm'},    {"lifetime", 1, 0, 'L'},    {"expiring", 1, 0, 'E'},
-                                            {"skew", 1, 0, 'S'},     {"revoked", 1, 0, 'R'},     {0, 0, 0, 0}};
+                                            {"skew", 1, 0, 'S'},     {"revoked", 1, 0, 'R'},     {"awake", 0, 0, 'v'},
+                                            {"pid", 1, 0, 'i'},      {0, 0, 0, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
@@ -480,6 +507,12 @@ static void read_options(int argc, char **argv) {
             break;
         case 'w':
             settings.warm = true;
+            break;
+        case 'v':
+            settings.awake = true;
+            break;
+        case 'i':
+            settings.server_pid = (int)strtol(optarg, NULL, 10);
             break;
         case 'm':
             read_mix(settings.crowd = optarg);

@@ -36,21 +36,22 @@ def tell(name, value):
 
 # ---- whether those who judge would see it
 
-LIES = (("yes", "garbage", "it never was a token"), ("no", "new", "it is good"), ("other", "new", "it was taken for somebody else"))
+LIES = (("yes", "garbage", "allowed"), ("other", "new", "allowed"), ("no", "new", "denied"))
 
 
 def judge(stage):
     """A provider that lies leads to wrong answers, whatever the webhook does: all of them have to be found."""
-    for mode, stream, sentence in LIES:
+    for mode, _, _ in LIES:
         stage.provider.tell("mode", mode)
         stage.load.tell(f"phase {mode}")
+        stage.load.catch_up()
         stage.pass_time(1)
     report = stage.load.report()
-    for mode, stream, sentence in LIES:
-        told = report[mode]
-        tell(f"the provider lies ({mode}): wrong answers found; the first", f"{told['wrong']}; {told['example']}")
-        if sentence not in told["example"] or f"of stream {stream}" not in told["example"]:
-            yield f"a provider that lies ({mode}) went unnoticed: {told['streams'][stream]}"
+    for mode, stream, outcome in LIES:
+        told, n = report[mode], report[mode]["streams"][stream][outcome]
+        tell(f"the provider lies ({mode}): {stream} tokens {outcome}; wrong answers found", f"{n}; {told['wrong']}, as {told['example']}")
+        if not 0 < n <= told["wrong"]:
+            yield f"the provider lies ({mode}): {n} {stream} tokens were {outcome}, and {told['wrong']} answers found wrong"
 
 
 # ---- ten minutes without a provider
@@ -73,7 +74,7 @@ def in_all(result):
 
 DEAD = Row("dead", "connections are refused for long, `ttl: 30s`, `maxStale: 1h`", lambda stage: stage.provider.kill(),
            lambda stage: stage.provider.start(), setting=lambda run: Setting(ttl=30, refresh_ahead_ms=5000, n_cached=2000), least_seconds=45,
-           shows=("breaker_open",), may=("provider_unreachable",), calls_a_second=1.1, ci=False, check=in_all)
+           shows=("breaker_open",), may=("provider_unreachable", "provider_tls"), calls_a_second=1.1, ci=False, check=in_all)
 
 
 # ---- garbage
@@ -191,7 +192,7 @@ JUDGE = Figure("judge", "the provider lies: is it found?", judge, most_seconds=1
 FIGURES = [
     DEAD,
     Figure("flood", "ten million distinct garbage tokens beside good ones, as fast as it goes; SECONDS=100", flood,
-           setting=lambda run: Setting(ttl=30, refresh_ahead_ms=5000, n_cached=500, mix=(10, 0, 0, 0, 990, 0), rate=-1,
+           setting=lambda run: Setting(ttl=30, refresh_ahead_ms=5000, n_cached=50, mix=(10, 0, 0, 0, 990, 0), rate=-1,
                                        issuer={"introspection": {"budget": BUDGET}}, load={"connections": 64})),
     Figure("one-token", "500 callers with one new token", one_token, setting=lambda run: Setting(mix=(1000, 0, 0, 0, 0, 0), n_cached=10)),
     Figure("spread", "1,000 tokens cached within one second, all of them in use", spread,

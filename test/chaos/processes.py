@@ -2,6 +2,7 @@
 (test/bench/load.c). What goes through their standard input is a line each."""
 
 import json
+import select
 import signal
 import subprocess
 import time
@@ -63,7 +64,7 @@ class Provider:
         self.tell("certificate", certificate.cert, certificate.key)
 
     def kill(self):
-        self.tell("count")
+        self.tell("mode", "silent")  # or it would answer some more, which nobody would have counted
         self.process.kill()
         self.process.wait()
 
@@ -94,11 +95,17 @@ class Load:
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
 
+    def catch_up(self, seconds=20):
+        """Until all that was due before this phase has been answered; not for ever, on a machine that has other things to do."""
+        self.tell("catch up")
+        if select.select([self.process.stdout], [], [], seconds)[0]:
+            self.process.stdout.readline()
+
     def report(self):
         """Ends it; the phases by name."""
         stdout, _ = self.process.communicate("end\n")
         assert self.process.returncode == 0, f"the load generator ended with {self.process.returncode}"
-        return json.loads(stdout)
+        return json.loads(stdout.splitlines()[-1])
 
     def stop(self):
         if self.process.poll() is None:

@@ -21,7 +21,6 @@ ISSUER = {
     "clockSkew": "5s",
 }
 CHANGES = {"log": {"level": "info"}, "threads": 1}
-PAUSE_SECONDS = 0.3
 ONSET_SECONDS = 3
 # The log of 2,000 logins a second is 1 MB a second: it is rotated as an admin's logrotate would.
 AUDIT_BYTES = 32 * 1024 * 1024
@@ -98,9 +97,10 @@ class Stage:
         self.load.tell("revoke")
         self.provider.revoke()
         self.pass_time(self.ttl + 2)
-        self.load.tell("phase pause")  # who came before it is answered before it
-        self.pass_time(PAUSE_SECONDS)
-        self.before, self.counts_before = self.watch.look(), self.provider.count()
+        self.load.tell("phase pause")
+        self.load.catch_up()  # who came before the trouble is answered before it
+        self.counts_before = self.provider.count()
+        self.before = self.watch.look_for_inactive(self.counts_before["inactive"])
         times = Times(time.monotonic())
         self.load.tell("phase onset")
         row.begin(self)

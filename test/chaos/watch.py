@@ -52,6 +52,15 @@ class Watch:
         self.samples.append(sample)
         return sample
 
+    def look_for_inactive(self, n, seconds=2):
+        """When as many answers "inactive" have arrived as the provider had given, or never will."""
+        end = time.monotonic() + seconds
+        while True:
+            sample = self.look()
+            if (sample.metrics.value(CALLS, outcome="inactive") or 0) >= n or time.monotonic() > end:
+                return sample
+            time.sleep(0.02)
+
     def between(self, begun, ended):
         return [sample for sample in self.samples if begun <= sample.at <= ended]
 

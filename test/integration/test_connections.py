@@ -94,7 +94,8 @@ def test_bodies_that_are_never_finished_hold_no_more_than_their_share(provider, 
                 hoarder.send(piece)
             assert caller.review(token).verdict == "allow"
         assert ended(webhook, "memory") >= 40, "100 bodies of 1.9 MB were all kept"
-        assert webhook.metric("process_resident_memory_bytes") - before < 128 * MIB
+        if wait.SLOWNESS == 1:  # AddressSanitizer keeps what was freed for a while
+            assert webhook.metric("process_resident_memory_bytes") - before < 128 * MIB
         assert webhook.caller().review(provider.issue()).verdict == "allow", "a new token by a new connection"
     assert webhook.log_text().count("hold too much memory") <= 1 + (time.monotonic() - began) / 10, "said once in ten seconds"
 

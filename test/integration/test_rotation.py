@@ -1,11 +1,16 @@
 """Certificates and secrets are renewed while callers go on: not one request fails."""
 
 import itertools
+import subprocess
+import time
 
-from lib import sentinel, wait
+from lib import paths, sentinel, wait
 from lib.configuration import BY_CERTIFICATE
 from lib.connection import Closed
 from lib.load import Load
+
+
+EXPIRY = "kube_introspect_certificate_expiry_timestamp_seconds"
 
 
 def refused(webhook, certificate):
@@ -36,6 +41,27 @@ def test_the_servers_certificate_is_renewed_under_load(provider, start, certific
         load.wait_for(100)
     load.assert_no_failure()
     assert webhook.generation() > n
+
+
+# It was taken, in place of a good one, and nobody could log in any more.
+def test_a_certificate_that_has_ended_already_is_not_taken_in_place_of_a_good_one(provider, start, certificates):
+    webhook = start(provider)
+    before, end = serial(webhook), webhook.metric(EXPIRY, certificate="authentication")
+    webhook.folder.install(certificates.server_ended, "tls/tls")
+    webhook.wait_log("listeners.authentication.tls.certFile", "the certificate ended at", "the configuration before it stays in use")
+    assert serial(webhook) == before and webhook.metric(EXPIRY, certificate="authentication") == end
+    assert webhook.metric("kube_introspect_config_last_reload_successful") == 0
+    done = subprocess.run([paths.BINARY, "check", "--config", webhook.folder.config], cwd=webhook.folder.path, capture_output=True,
+                          text=True, timeout=20)
+    assert done.returncode == 1 and "the certificate ended at" in done.stderr
+    webhook.folder.install(certificates.server_renewed, "tls/tls")
+    wait.until(lambda: serial(webhook) != before, lambda: f"the new certificate is presented; log {webhook.log}")
+
+
+def test_a_start_with_a_certificate_that_has_ended_says_so_and_serves_whoever_thinks_otherwise(provider, start, certificates):
+    webhook = start(provider, prepare=lambda folder: folder.install(certificates.server_ended, "tls/tls"))
+    assert "the certificate ended at" in webhook.log_text()
+    assert webhook.metric(EXPIRY, certificate="authentication") < time.time()
 
 
 def test_the_callers_ca_is_renewed_under_load(provider, start, certificates):

@@ -69,7 +69,8 @@ def answers(policy, question):
 
 def judge(policy, fact, question):
     """What a fact that serves leads to."""
-    return {allow(policy, fact) if standing == "good" else DENY for standing in standings(policy, fact, question)}
+    answers_of = {"good": allow(policy, fact) if fact.claims else None, "early": ("unavailable", "issued_in_future")}
+    return {answers_of.get(standing, DENY) for standing in standings(policy, fact, question)}
 
 
 def standings(policy, fact, question):

@@ -47,3 +47,10 @@ def test_whatever_happens_only_what_may_be_answered_is(folder, capsys):
         raise
     with capsys.disabled():
         print(f"model: {Machine.n_steps} steps, {World.seen.total()} answers: {dict(World.seen.most_common())}")
+
+
+def test_nothing_that_was_written_meanwhile_holds_a_token_or_a_secret(folder):
+    skip = [argument for word in ("secrets", "certificates", "tls") for argument in ("--skip", word)]
+    found = subprocess.run([sys.executable, paths.FIND_SENTINEL, "--strings", "-", *skip, folder],
+                           input="\n".join(sentinel.used()), capture_output=True, text=True)
+    assert found.returncode == 0, f"expected no part of a token or secret below {folder}:\n{found.stdout}{found.stderr}"

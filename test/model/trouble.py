@@ -50,9 +50,9 @@ class Budget:
 
     def spend(self, is_known, n_calls=1, is_of_this=True):
         self.is_used |= is_of_this and n_calls > 0
-        self.left = max(0, self.left - n_calls)
+        self.left -= n_calls  # below 0 where it was filled while the question went on
         if not is_known:
-            self.unknown = max(0, self.unknown - n_calls)
+            self.unknown -= n_calls
 
     def call(self, now):
         """The provider has been called. Returns whether it may have been; two may be under way while the clock is moved."""

@@ -242,8 +242,7 @@ class World:
 
     def _begin(self, token, n_callers=1):
         self.clock.step(2 * model.MILLISECOND)  # an answer serves whoever asks in its very millisecond: this question is of another
-        if not self.open:
-            self.since = self.clock.mono()
+        self.since = self.clock.mono()  # where another question is under way, its call has been made
         asked = Asked(token, self._known(token), Stopwatch(self.clock), [self.policy], {self.state})
         if self.breaker.may_be_open(asked.watch.mono) or self._may_be_tried(asked.watch.mono):
             asked.trouble.add("breaker_open")

@@ -262,10 +262,9 @@
 /* A name in an audit line (cluster, issuer, caller, what is asked for): as long as a DNS name may be. What is longer is cut
  * there. */
 #define LIMIT_AUDIT_NAME_BYTES 253
-/* Lines are gathered this long, or up to so many bytes, before they are written: a write for each would cost a wake-up, and
-   many more would push what every login needs out of the processor's cache. */
+/* Lines are gathered this long, or up to so many bytes, before they are written: a write for each would cost a wake-up. */
 #define LIMIT_AUDIT_GATHER_MS 5
-#define LIMIT_AUDIT_GATHER_BYTES ((size_t)64 * 1024)
+#define LIMIT_AUDIT_GATHER_BYTES ((size_t)256 * 1024)
 /* How often an idle writer looks whether the file was rotated, and how often a file that cannot be opened is tried. */
 #define LIMIT_AUDIT_CHECK_MS 1000
 /* After a failed write it is tried again with back-off between these two. */

@@ -119,7 +119,8 @@ static int check_snapshot(struct snapshot *snapshot, bool online, struct error *
         r = runtime_new(snapshot, NULL, metrics, &runtime, error);
     if (r == 0) {
         print_findings(snapshot);
-        if (online && !ask_all(runtime, cache, metrics)) {
+        r = runtime_check_ends(runtime, clock_unix_ms(&clock_system) / 1000, error);
+        if (r == 0 && online && !ask_all(runtime, cache, metrics)) {
             error_set(error, "%s: the configuration is valid, but not every provider answered as it should",
                       snapshot->config->path);
             r = RUNTIME_INVALID;

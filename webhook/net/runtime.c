@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "net/connection.h"
 #include "net/tls.h"
@@ -35,18 +36,13 @@ static int make_providers(struct runtime *runtime, const struct runtime *previou
 }
 
 static int make_tls(const char *name, const struct config_listener *listener, const struct snapshot_tls *files,
-                    struct metrics *metrics, SSL_CTX **ret_context, struct error *error) {
+                    SSL_CTX **ret_context, struct error *error) {
     if (!listener->is_set || !listener->tls.is_set)
         return 0;
     char what[64];
     snprintf(what, sizeof(what), "listeners.%s.tls", name);
-    int64_t not_after;
-    const int r = tls_context_new(what, &listener->tls, files, &connection_tls_events, ret_context, &not_after, error);
-    if (r != 0)
-        return r < 0 ? r : RUNTIME_INVALID;
-    if (metrics != NULL)
-        metrics_certificate_expiry(metrics, name, not_after);
-    return 0;
+    const int r = tls_context_new(what, &listener->tls, files, &connection_tls_events, ret_context, error);
+    return r <= 0 ? r : RUNTIME_INVALID;
 }
 
 int runtime_new(struct snapshot *snapshot, const struct runtime *previous, struct metrics *metrics,
@@ -59,13 +55,12 @@ int runtime_new(struct snapshot *snapshot, const struct runtime *previous, struc
     const struct config *config = snapshot->config;
     for (size_t i = 0; metrics != NULL && i < config->policy.n_rules; i++)
         runtime->rule_rows[i] = metrics_rule(metrics, config->policy.rules[i].name);
-    int r = make_tls("authentication", &config->authentication, &snapshot->authentication_tls, metrics,
-                     &runtime->authentication_tls, error);
-    if (r == 0)
-        r = make_tls("admission", &config->admission, &snapshot->admission_tls, metrics, &runtime->admission_tls, error);
-    if (r == 0)
-        r = make_tls("operations", &config->operations, &snapshot->operations_tls, metrics, &runtime->operations_tls,
+    int r = make_tls("authentication", &config->authentication, &snapshot->authentication_tls, &runtime->authentication_tls,
                      error);
+    if (r == 0)
+        r = make_tls("admission", &config->admission, &snapshot->admission_tls, &runtime->admission_tls, error);
+    if (r == 0)
+        r = make_tls("operations", &config->operations, &snapshot->operations_tls, &runtime->operations_tls, error);
     if (r == 0)
         r = make_providers(runtime, previous, metrics, error);
     if (r != 0) {
@@ -74,6 +69,53 @@ int runtime_new(struct snapshot *snapshot, const struct runtime *previous, struc
     }
     *ret_runtime = runtime;
     return 0;
+}
+
+/* ---- when certificates end ---- */
+
+#define N_LISTENERS 3
+
+struct presented {
+    const char *name; /* of the listener */
+    const struct config_tls *config;
+    const SSL_CTX *context; /* NULL: it presents none */
+};
+
+static void presented_by(const struct runtime *runtime, struct presented ret_presented[N_LISTENERS]) {
+    const struct config *config = runtime->snapshot->config;
+    ret_presented[0] = (struct presented){"authentication", &config->authentication.tls, runtime->authentication_tls};
+    ret_presented[1] = (struct presented){"admission", &config->admission.tls, runtime->admission_tls};
+    ret_presented[2] = (struct presented){"operations", &config->operations.tls, runtime->operations_tls};
+}
+
+static void complain(const struct presented *presented, time_t end, struct error *error) {
+    struct tm parts;
+    char date[32];
+    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&end, &parts));
+    error_set(error,
+              "listeners.%s.tls.certFile: %s: the certificate ended at %s, and no caller accepts it any more: renew it",
+              presented->name, presented->config->cert_file, date);
+}
+
+int runtime_check_ends(const struct runtime *runtime, int64_t now_unix_s, struct error *error) {
+    struct presented presented[N_LISTENERS];
+    presented_by(runtime, presented);
+    for (size_t i = 0; i < N_LISTENERS; i++) {
+        if (presented[i].context == NULL || now_unix_s <= tls_end_unix_s(presented[i].context))
+            continue;
+        complain(&presented[i], tls_end_unix_s(presented[i].context), error);
+        return RUNTIME_INVALID;
+    }
+    return 0;
+}
+
+void runtime_tell_ends(const struct runtime *runtime, struct metrics *metrics) {
+    struct presented presented[N_LISTENERS];
+    presented_by(runtime, presented);
+    for (size_t i = 0; i < N_LISTENERS; i++) {
+        if (presented[i].context != NULL)
+            metrics_certificate_expiry(metrics, presented[i].name, tls_end_unix_s(presented[i].context));
+    }
 }
 
 struct runtime *runtime_ref(struct runtime *runtime) {

@@ -35,6 +35,17 @@ enum { RUNTIME_INVALID = 1 };
 int runtime_new(struct snapshot *snapshot, const struct runtime *previous, struct metrics *metrics,
                 struct runtime **ret_runtime, struct error *error);
 
+/*
+ * Whether the listeners' certificates are good for now. A reload that brings one that has ended is refused; a start is not,
+ * since it is as likely the clock that is wrong.
+ *
+ * Returns 0, or RUNTIME_INVALID with error set (which listener, which file, since when).
+ */
+int runtime_check_ends(const struct runtime *runtime, int64_t now_unix_s, struct error *error);
+
+/* Tells the metrics when they end. Takes a lock: at start and reload only. */
+void runtime_tell_ends(const struct runtime *runtime, struct metrics *metrics);
+
 struct runtime *runtime_ref(struct runtime *runtime);
 /* NULL is fine. Any thread. */
 void runtime_unref(struct runtime *runtime);

@@ -219,6 +219,11 @@ static int start(struct server *server, struct snapshot *snapshot, struct error 
     if (r == 0)
         r = runtime_new(snapshot, NULL, server->services.metrics, &server->runtime, error);
     if (r == 0)
+        runtime_tell_ends(server->runtime, server->services.metrics);
+    struct error ended;
+    if (r == 0 && runtime_check_ends(server->runtime, clock_unix_ms(&clock_system) / 1000, &ended) != 0)
+        log_error("start", "%s", ended.text);
+    if (r == 0)
         r = fetch_configure(server->services.fetch, server->runtime->providers, server->runtime->n_providers);
     if (r == 0)
         r = start_loops(server, config);
@@ -332,12 +337,15 @@ int server_reload(struct server *server, struct snapshot *snapshot, struct error
     int r = runtime_new(snapshot, server->runtime, server->services.metrics, &runtime, error);
     if (r != 0)
         return r;
-    r = publish(server, runtime);
+    r = runtime_check_ends(runtime, clock_unix_ms(&clock_system) / 1000, error);
+    if (r == 0)
+        r = publish(server, runtime);
     if (r != 0) {
         runtime_unref(runtime);
         return r;
     }
     wait_used(server, runtime);
+    runtime_tell_ends(runtime, server->services.metrics);
     forget_expiries(server->services.metrics, snapshot_policy(server->runtime->snapshot), &config->policy);
     runtime_unref(server->runtime);
     server->runtime = runtime;

@@ -148,7 +148,7 @@ static BIO *pem_reader(const struct secret *pem) {
 }
 
 static int use_certificate(SSL_CTX *context, const char *what, const struct config_tls *config, const struct secret *pem,
-                           int64_t *ret_not_after, struct error *error) {
+                           struct error *error) {
     BIO *reader = pem_reader(pem);
     X509 *leaf = reader == NULL ? NULL : PEM_read_bio_X509_AUX(reader, NULL, NULL, NULL);
     int r = 0;
@@ -164,11 +164,6 @@ static int use_certificate(SSL_CTX *context, const char *what, const struct conf
         }
     }
     ERR_clear_error(); /* the end of a PEM file is an error to OpenSSL */
-    if (r == 0) {
-        struct tm end;
-        ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &end);
-        *ret_not_after = timegm(&end);
-    }
     X509_free(leaf);
     BIO_free(reader);
     return r;
@@ -251,7 +246,7 @@ static void set_protocol(SSL_CTX *context) {
 }
 
 int tls_context_new(const char *what, const struct config_tls *config, const struct snapshot_tls *files,
-                    const struct tls_events *events, SSL_CTX **ret_context, int64_t *ret_not_after, struct error *error) {
+                    const struct tls_events *events, SSL_CTX **ret_context, struct error *error) {
     pthread_once(&callers_once, register_callers);
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
     if (context == NULL || callers_index < 0) {
@@ -261,11 +256,10 @@ int tls_context_new(const char *what, const struct config_tls *config, const str
     set_protocol(context);
     /* Perfect forward secrecy and authenticated encryption only, for the callers that still speak TLS 1.2. */
     int r = SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 ? 0 : -ENOMEM;
-    int64_t not_after = 0;
     if (r == 0)
         r = tell(context, &config->client_names, events);
     if (r == 0)
-        r = use_certificate(context, what, config, files->cert_pem, &not_after, error);
+        r = use_certificate(context, what, config, files->cert_pem, error);
     if (r == 0)
         r = use_key(context, what, config, files->key_pem, error);
     if (r == 0 && files->client_ca_pem != NULL)
@@ -275,6 +269,11 @@ int tls_context_new(const char *what, const struct config_tls *config, const str
         return r;
     }
     *ret_context = context;
-    *ret_not_after = not_after;
     return 0;
+}
+
+int64_t tls_end_unix_s(const SSL_CTX *context) {
+    struct tm end;
+    ASN1_TIME_to_tm(X509_get0_notAfter(SSL_CTX_get0_certificate(context)), &end);
+    return timegm(&end);
 }

@@ -30,10 +30,12 @@ struct tls_events {
  * config, files  borrowed; nothing is kept of them
  * events         static
  * ret_context    counted by OpenSSL: SSL_CTX_free() it
- * ret_not_after  when the server certificate ends, unix seconds
  *
  * Returns 0, -ENOMEM, or TLS_INVALID with error set (file, what is wrong, the way out).
  */
 enum { TLS_INVALID = 1 };
 int tls_context_new(const char *what, const struct config_tls *config, const struct snapshot_tls *files,
-                    const struct tls_events *events, SSL_CTX **ret_context, int64_t *ret_not_after, struct error *error);
+                    const struct tls_events *events, SSL_CTX **ret_context, struct error *error);
+
+/* When the server certificate of a context that tls_context_new() made ends, unix seconds. */
+int64_t tls_end_unix_s(const SSL_CTX *context);

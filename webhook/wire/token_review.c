@@ -106,8 +106,7 @@ static int judge_spec(const struct decoder *decoder, struct error *error) {
     return (int)decoder->audiences_error;
 }
 
-/* Not inlined, or its 20 kB of stack would lie under everything that is called until the review is answered. */
-__attribute__((noinline)) int token_review_decode(char *body, size_t n_bytes, struct token_review *ret_review, struct error *error) {
+int token_review_decode(char *body, size_t n_bytes, struct token_review *ret_review, struct error *error) {
     /* Member by member, for the scanner's own 17 kB need no zeroes and every login comes here. */
     struct decoder decoder;
     decoder.body = body;

@@ -1,7 +1,7 @@
 // A plain TokenReview webhook, as one writes it in Go: net/http, the types of k8s.io/api, a map as cache, an http.Client to
 // the provider. Written to be measured against: no rules, no audit, no limits.
 //
-//	webhook-go -listen 127.0.0.1:8443 -cert F -key F -client-ca F -endpoint URL -ca F -id ID -secret-file F -ttl 1h
+//	webhook-go -listen 127.0.0.1:8443 -cert F -key F -client-ca F -endpoint URL -ca F -id ID -secret-file F -ttl 1h [-http2]
 package main
 
 import (
@@ -122,6 +122,7 @@ func main() {
 	id := flag.String("id", "", "client id")
 	secretFile := flag.String("secret-file", "", "file with the client secret")
 	ttl := flag.Duration("ttl", time.Hour, "how long an answer is kept")
+	http2 := flag.Bool("http2", false, "spoken too; without it HTTP/1.1 only, as ours")
 	flag.Parse()
 	secret, err := os.ReadFile(*secretFile)
 	if err != nil {
@@ -138,8 +139,11 @@ func main() {
 	mux := http.NewServeMux()
 	mux.Handle("/authenticate", handler)
 	server := &http.Server{
-		Addr: *listen, Handler: mux, TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1, as ours
+		Addr: *listen, Handler: mux, ErrorLog: log.New(io.Discard, "", 0), // who gives a connection up that was dialled too many
 		TLSConfig: &tls.Config{ClientCAs: pool(*clientCA), ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS12},
+	}
+	if !*http2 {
+		server.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
 	}
 	log.Fatal(server.ListenAndServeTLS(*cert, *key))
 }

@@ -94,6 +94,9 @@ class Kind:
         else:
             self.must("--namespace", NAMESPACE, "wait", "--for=delete", "pod", "--selector=app.kubernetes.io/name=kube-introspect", "--timeout=60s")
 
+    def apply(self, *objects):
+        self.must("apply", "--filename=-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+
     def rolled_out(self):
         self.must("--namespace", NAMESPACE, "rollout", "status", "deployment/kube-introspect", "--timeout=90s")
 

@@ -4,7 +4,6 @@ import json
 import time
 
 import pytest
-import yaml
 
 from conftest import NAMESPACE
 from lib import wait
@@ -21,7 +20,7 @@ READERS = (
 
 @pytest.fixture(scope="module", autouse=True)
 def bindings(kind):
-    kind.must("apply", "--filename=-", stdin="---\n".join(yaml.safe_dump(each) for each in READERS))
+    kind.apply(*READERS)
 
 
 def test_a_user_is_who_the_claims_say(kind):

@@ -60,6 +60,7 @@ class Certificates:
         self.server_ca = Authority(folder / "server", "webhook-ca")
         self.server = self.server_ca.server("server")
         self.server_renewed = self.server_ca.server("server-renewed")
+        self.server_ended = self.server_ca.expired("server-ended", "localhost")
 
         self.client_ca = Authority(folder / "client", "client-ca")
         self.client = self.client_ca.client("apiserver", "kube-apiserver")
