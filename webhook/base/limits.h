@@ -222,7 +222,7 @@
 #define LIMIT_ARRIVALS 32
 /* After so many connections have closed, what the heap keeps of them goes back to the system: 60 kB each, which malloc() holds
    in pieces. That takes some milliseconds after a flood, and API servers keep theirs. */
-#define LIMIT_CLOSED_CONNECTIONS_KEPT 64
+#define LIMIT_CLOSED_CONNECTIONS_KEPT 16
 /* The operations listener knows strangers only. Probes and scrapers are a handful; h2o reads up to 400 kB of a request's
    header before it refuses it. */
 #define LIMIT_OPERATIONS_STRANGERS 64
