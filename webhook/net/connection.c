@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "net/sweep.h"
 
 static bool is_stranger(const struct connection *connection) {
     return h2o_linklist_is_linked((h2o_linklist_t *)&connection->stranger);
@@ -137,8 +136,6 @@ static void on_record(int is_written, int version, int type, const void *data, s
         return;
     const uint8_t *header = data;
     connection_hold(connection, connection->n_held_bytes + ((size_t)header[3] << 8 | header[4]));
-    if (connection->loop->n_held_bytes > connection->loop->role->max_held_bytes)
-        sweep_make_room(connection->loop, connection);
 }
 
 static void on_caller(SSL *ssl, const char *name) {

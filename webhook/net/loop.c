@@ -263,6 +263,7 @@ static void turn(struct loop *loop) {
     take_arrivals(loop);
     pass_time(loop);
     sweep_strangers(loop);
+    sweep_make_room(loop);
     if (loop->awake_ms - loop->swept_awake_ms >= LIMIT_SWEEP_INTERVAL_MS) {
         loop->swept_awake_ms = loop->awake_ms;
         sweep(loop);

@@ -74,12 +74,20 @@ void sweep_strangers(struct loop *loop) {
         connection_end(H2O_STRUCT_FROM_MEMBER(struct connection, stranger, loop->strangers.next), END_CROWDED);
 }
 
-void sweep_make_room(struct loop *loop, struct connection *bringing) {
+/* Until there is room, the oldest first. Requests that wait for a provider stay. */
+static void end_larger_than(struct loop *loop, size_t n_bytes) {
     for (h2o_linklist_t *at = loop->connections.next; at != &loop->connections; at = at->next) {
         struct connection *connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, at);
-        if (connection->n_requests == 0 && connection->n_held_bytes > loop->role->usual_bytes)
+        if (loop->n_held_bytes <= loop->role->max_held_bytes)
+            return;
+        if (connection->n_requests == 0 && connection->n_held_bytes > n_bytes)
             connection_end(connection, END_MEMORY);
     }
-    if (loop->n_held_bytes > loop->role->max_held_bytes)
-        connection_end(bringing, END_MEMORY);
+}
+
+void sweep_make_room(struct loop *loop) {
+    if (loop->n_held_bytes <= loop->role->max_held_bytes)
+        return;
+    end_larger_than(loop, loop->role->usual_bytes);
+    end_larger_than(loop, 0);
 }

@@ -20,8 +20,8 @@ void sweep(struct loop *loop);
 void sweep_strangers(struct loop *loop);
 
 /*
- * The loop holds more than its role may: ends the connections that are in the midst of a request larger than usual, and if
- * that does not do, the one that brings more just now. Requests that wait for a provider are not touched: loop_park() has
- * bounded what they hold. Loop's thread.
+ * Where the loop holds more than its role may: ends connections that are in the midst of a request larger than usual, and if
+ * that does not do, in the midst of any. Requests that wait for a provider are not touched: loop_park() has bounded what
+ * they hold. Loop's thread, after each turn: what one turn reads is bounded by the sockets' buffers.
  */
-void sweep_make_room(struct loop *loop, struct connection *bringing);
+void sweep_make_room(struct loop *loop);

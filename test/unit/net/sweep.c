@@ -217,7 +217,7 @@ Test(sweep, what_is_large_makes_room_first) {
     waiting->n_requests = 1;
     connection_hold(usual, 2000);
     cr_assert_gt(world.loop.n_held_bytes, world.role.max_held_bytes);
-    sweep_make_room(&world.loop, usual);
+    sweep_make_room(&world.loop);
     turn(&world);
     cr_assert(is_closed(&world, 0));
     cr_assert(!is_closed(&world, 1) && !is_closed(&world, 2));
@@ -226,7 +226,7 @@ Test(sweep, what_is_large_makes_room_first) {
     teardown(&world);
 }
 
-Test(sweep, where_nothing_is_large_whoever_brings_more_is_ended) {
+Test(sweep, where_nothing_is_large_whoever_is_in_the_midst_of_a_request_is_ended) {
     struct world world;
     setup(&world);
     struct connection *waiting = accept_caller(&world);
@@ -234,7 +234,7 @@ Test(sweep, where_nothing_is_large_whoever_brings_more_is_ended) {
     connection_hold(waiting, world.role.max_held_bytes);
     waiting->n_requests = 1;
     connection_hold(usual, 1);
-    sweep_make_room(&world.loop, usual);
+    sweep_make_room(&world.loop);
     turn(&world);
     cr_assert(!is_closed(&world, 0) && is_closed(&world, 1));
     cr_assert_eq(world.loop.n_held_bytes, world.role.max_held_bytes);
