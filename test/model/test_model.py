@@ -19,7 +19,7 @@ from lib.certificates import Certificates  # noqa: E402
 from machine import Machine  # noqa: E402
 from world import World  # noqa: E402
 
-STEPS_A_SEQUENCE = 50  # some end sooner: on average 35
+STEPS_A_SEQUENCE = 50  # some end sooner: on average 45
 STEPS = int(os.environ.get("STEPS") or 10000)
 SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(1 << 32))
 
@@ -37,7 +37,7 @@ def test_whatever_happens_only_what_may_be_answered_is(folder, capsys):
     with capsys.disabled():
         print(f"\nmodel: {STEPS} steps; to see the same again: make model STEPS={STEPS} SEED={SEED}")
     phases = [Phase.generate] + [Phase.shrink] * (os.environ.get("SHRINK") != "0")
-    checks = settings(max_examples=1 + STEPS // 35, stateful_step_count=STEPS_A_SEQUENCE, database=None,
+    checks = settings(max_examples=1 + STEPS // 45, stateful_step_count=STEPS_A_SEQUENCE, database=None,
                       deadline=None, phases=phases, suppress_health_check=HealthCheck.all())
     try:
         run_state_machine_as_test(seed(SEED)(Machine), settings=checks)
