@@ -46,12 +46,12 @@ def show(result):
 
 
 def run_row(row, folder, certificates):
-    """Once more where nothing but a time did not hold: the machine may have been busy for a moment."""
-    for attempt in range(2):
-        path = folder / (row.name if attempt == 0 else f"{row.name}-again")
+    """Up to twice more where nothing but a time did not hold: the machine may have been busy for a moment."""
+    for attempt in range(3):
+        path = folder / f"{row.name}{attempt or ''}"
         result = carry_out(row, path, certificates)
         show(result)
-        if not result.is_timing_only or attempt:
+        if not result.is_timing_only or attempt == 2:
             break
         print("    once more, since only a time did not hold", flush=True)
     if result.holds and not os.environ.get("KUBE_INTROSPECT_KEEP"):
