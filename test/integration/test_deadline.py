@@ -14,11 +14,17 @@ def test_a_slow_provider_does_not_keep_the_caller_past_its_timeout(provider, sta
     caller = webhook.caller()
     caller.connect()
     token = provider.knows(sentinel.token(), reply.silence())
-    began = time.monotonic()
-    answer, record = webhook.reason_of(lambda: caller.review(token, timeout=timeout))
-    took = time.monotonic() - began
+    took = []
+
+    def ask():  # and no more is measured than that: the audit record may be a moment later
+        began = time.monotonic()
+        answer = caller.review(token, timeout=timeout)
+        took.append(time.monotonic() - began)
+        return answer
+
+    answer, record = webhook.reason_of(ask)
     assert answer.verdict == "unavailable" and record["reason"] == "deadline_exceeded"
-    assert seconds / 2 < took < seconds * wait.SLOWNESS, f"expected the answer before {seconds} s, it took {took:.3f} s"
+    assert seconds / 2 < took[0] < seconds * wait.SLOWNESS, f"expected the answer before {seconds} s, it took {took[0]:.3f} s"
 
 
 def test_a_call_ends_at_the_configured_timeout_when_the_caller_has_more_time(provider, start):
