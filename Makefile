@@ -180,9 +180,9 @@ tsan: ## run unit and integration tests under ThreadSanitizer
 	@TSAN_OPTIONS=suppressions=$(abspath test/tsan.supp):exitcode=66 KUBE_INTROSPECT_SLOWNESS=6 $(MAKE) BUILD=build-tsan $(TSAN) check
 
 .PHONY: fuzz
-fuzz: ## run every fuzz target for a while (make fuzz TEST=scan SECONDS=600)
-	@for target in $(if $(TEST),$(TEST),$(basename $(notdir $(wildcard test/fuzz/*.c)))); do \
-		echo "$$target"; hack/fuzz.sh $$target $(if $(SECONDS),$(SECONDS),60) -verbosity=0 || exit 1; done
+fuzz: ## run every fuzz target for a while, two at a time (make fuzz TEST=scan SECONDS=600)
+	@printf '%s\n' $(if $(TEST),$(TEST),$(basename $(notdir $(wildcard test/fuzz/*.c)))) | \
+		xargs -P 2 -I TARGET sh -c 'echo TARGET; hack/fuzz.sh TARGET $(if $(SECONDS),$(SECONDS),60) -verbosity=0'
 
 # In C: what Python is too slow for, and the client whose time is taken.
 ATTACK_PROGRAMS := $(patsubst test/attack/%.c,$(BUILD)/attack/%,$(wildcard test/attack/*.c))
