@@ -16,7 +16,8 @@
 #include "base/log.h"
 
 #define MAX_LISTENERS 4
-#define BACKLOG 1024
+/* As long as Linux allows by default: who finds the queue full tries again a second later. */
+#define BACKLOG 4096
 /* A peer that vanished without a word is noticed after this long with data unacknowledged. */
 #define USER_TIMEOUT_MS 30000
 /* Connections taken from one socket in a row: then the others are looked at, however many more come. */
