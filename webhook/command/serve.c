@@ -165,7 +165,7 @@ static void *end_process(void *nothing) {
     (void)nothing;
     const struct timespec limit = {.tv_sec = LIMIT_STOP_MS / 1000, .tv_nsec = LIMIT_STOP_MS % 1000 * 1000000L};
     nanosleep(&limit, NULL);
-    alarm(1);
+    alarm(2);
     log_error("serve", "the stop took longer than %d ms: a thread hangs, and the process ends without it", LIMIT_STOP_MS);
     _exit(EXIT_BAD);
 }
