@@ -2,22 +2,7 @@
 
 #include "unit/net/site.h"
 
-static void register_authorize(struct loop *loop, h2o_pathconf_t *path) {
-    static const struct review_kind *const kinds[] = {&authorize_reviews};
-    review_register(loop, path, kinds, 1, "There is nothing here.");
-}
-
-static const struct loop_role role = {
-    .name = "authorize",
-    .max_entity_bytes = LIMIT_H2O_ENTITY_BYTES,
-    .idle_ms = LONG_MS,
-    .max_strangers = LIMIT_STRANGERS_PER_LOOP,
-    .max_held_bytes = LIMIT_HELD_BYTES_PER_LOOP,
-    .usual_bytes = LIMIT_USUAL_BYTES,
-    .knows_handles = true,
-    .register_handler = register_authorize,
-    .tls_of = site_plain,
-};
+SITE_ROLE(authorize_reviews, .max_entity_bytes = LIMIT_H2O_ENTITY_BYTES);
 
 static struct site site;
 static struct policy policy;

@@ -67,22 +67,7 @@ static void probe_take(struct loop *loop, h2o_req_t *req, int64_t started_us) {
     memory_fail_at(0);
 }
 
-static void register_probe(struct loop *loop, h2o_pathconf_t *path) {
-    static const struct review_kind *const kinds[] = {&probe_reviews};
-    review_register(loop, path, kinds, 1, "There is nothing here.");
-}
-
-static const struct loop_role role = {
-    .name = "probe",
-    .max_entity_bytes = 4 * 1024 * 1024,
-    .idle_ms = LONG_MS,
-    .max_strangers = LIMIT_STRANGERS_PER_LOOP,
-    .max_held_bytes = LIMIT_HELD_BYTES_PER_LOOP,
-    .usual_bytes = LIMIT_USUAL_BYTES,
-    .knows_handles = true,
-    .register_handler = register_probe,
-    .tls_of = site_plain,
-};
+SITE_ROLE(probe_reviews, .max_entity_bytes = 4 * 1024 * 1024);
 
 static struct site site;
 

@@ -70,6 +70,22 @@ static inline void site_answers(void *context, const struct https_request *reque
     https_reply(request, site->status, "application/json", NULL, site->reply);
 }
 
+/* Of a test's one role: it answers one kind of review, with the program's own limits, and waits as long as the test does. */
+#define SITE_ROLE(kind, ...)                                                                                               \
+    static void register_kind(struct loop *loop, h2o_pathconf_t *path) {                                                   \
+        static const struct review_kind *const kinds[] = {&(kind)};                                                        \
+        review_register(loop, path, kinds, 1, "There is nothing here.");                                                   \
+    }                                                                                                                      \
+    static const struct loop_role role = {.name = "site",                                                                  \
+                                          .idle_ms = LONG_MS,                                                              \
+                                          .max_strangers = LIMIT_STRANGERS_PER_LOOP,                                       \
+                                          .max_held_bytes = LIMIT_HELD_BYTES_PER_LOOP,                                     \
+                                          .usual_bytes = LIMIT_USUAL_BYTES,                                                \
+                                          .knows_handles = true,                                                           \
+                                          .register_handler = register_kind,                                               \
+                                          .tls_of = site_plain,                                                            \
+                                          __VA_ARGS__}
+
 static inline SSL_CTX *site_plain(const struct runtime *runtime) {
     (void)runtime;
     return NULL;

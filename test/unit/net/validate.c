@@ -2,23 +2,7 @@
 
 #include "unit/net/site.h"
 
-static void register_validate(struct loop *loop, h2o_pathconf_t *path) {
-    static const struct review_kind *const kinds[] = {&validate_reviews};
-    review_register(loop, path, kinds, 1, "There is nothing here.");
-}
-
-static const struct loop_role role = {
-    .name = "validate",
-    .max_entity_bytes = LIMIT_ADMISSION_H2O_ENTITY_BYTES,
-    .idle_ms = LONG_MS,
-    .max_strangers = LIMIT_STRANGERS_PER_LOOP,
-    .max_held_bytes = LIMIT_HELD_BYTES_PER_LOOP,
-    .usual_bytes = LIMIT_USUAL_BYTES,
-    .knows_handles = true,
-    .reads_objects = true,
-    .register_handler = register_validate,
-    .tls_of = site_plain,
-};
+SITE_ROLE(validate_reviews, .max_entity_bytes = LIMIT_ADMISSION_H2O_ENTITY_BYTES, .reads_objects = true);
 
 static const struct resource_pattern secrets[] = {{TEXT(""), TEXT("secrets"), TEXT("")}};
 static const struct admission_rule rules[] = {
