@@ -101,9 +101,10 @@ int runtime_check_ends(const struct runtime *runtime, int64_t now_unix_s, struct
     struct presented presented[N_LISTENERS];
     presented_by(runtime, presented);
     for (size_t i = 0; i < N_LISTENERS; i++) {
-        if (presented[i].context == NULL || now_unix_s <= tls_end_unix_s(presented[i].context))
+        const int64_t end_unix_s = presented[i].context == NULL ? INT64_MAX : tls_end_unix_s(presented[i].context);
+        if (now_unix_s <= end_unix_s)
             continue;
-        complain(&presented[i], tls_end_unix_s(presented[i].context), error);
+        complain(&presented[i], end_unix_s, error);
         return RUNTIME_INVALID;
     }
     return 0;

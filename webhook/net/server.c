@@ -29,6 +29,20 @@ struct server {
     _Atomic bool is_ready, is_draining;
 };
 
+/* One for each thread of authentication, and those for admission and operations. */
+#define MAX_LOOPS (LIMIT_LOOPS + 2)
+
+static size_t all_loops(const struct server *server, struct loop *ret_loops[MAX_LOOPS]) {
+    size_t n = 0;
+    for (; n < server->n_authentication; n++)
+        ret_loops[n] = server->authentication[n];
+    if (server->admission != NULL)
+        ret_loops[n++] = server->admission;
+    if (server->operations != NULL)
+        ret_loops[n++] = server->operations;
+    return n;
+}
+
 static struct cache_limits cache_limits(const struct config_cache *config) {
     return (struct cache_limits){
         .max_entries = config->max_entries,
@@ -251,12 +265,12 @@ int server_start(struct snapshot *snapshot, struct server **ret_server, struct e
 /* ---- memory ---- */
 
 static uint32_t n_closed(const struct server *server) {
+    struct loop *loops[MAX_LOOPS];
+    const size_t n_loops = all_loops(server, loops);
     uint32_t n = 0;
-    for (size_t i = 0; i < server->n_authentication; i++)
-        n += loop_n_closed(server->authentication[i]);
-    if (server->admission != NULL)
-        n += loop_n_closed(server->admission);
-    return server->operations == NULL ? n : n + loop_n_closed(server->operations);
+    for (size_t i = 0; i < n_loops; i++)
+        n += loop_n_closed(loops[i]);
+    return n;
 }
 
 void server_give_back(struct server *server) {
@@ -290,25 +304,21 @@ static const char *fixed_difference(const struct config *old, const struct confi
 
 /* Hands the runtime to every loop. Without memory for a message a loop keeps the old one, which the caller hears of. */
 static int publish(struct server *server, struct runtime *runtime) {
+    struct loop *loops[MAX_LOOPS];
+    const size_t n_loops = all_loops(server, loops);
     int r = fetch_configure(server->services.fetch, runtime->providers, runtime->n_providers);
-    for (size_t i = 0; r == 0 && i < server->n_authentication; i++)
-        r = loop_use_runtime(server->authentication[i], runtime);
-    if (r == 0 && server->admission != NULL)
-        r = loop_use_runtime(server->admission, runtime);
-    if (r == 0 && server->operations != NULL)
-        r = loop_use_runtime(server->operations, runtime);
+    for (size_t i = 0; r == 0 && i < n_loops; i++)
+        r = loop_use_runtime(loops[i], runtime);
     return r;
 }
 
 /* Until no loop decides by an older one, so that what is said of a reload is so. One that is stuck fails /livez by then. */
 static void wait_used(const struct server *server, const struct runtime *runtime) {
     const int64_t deadline_mono_ms = clock_mono_ms(&clock_system) + LIMIT_LOOP_STALL_MS;
-    for (size_t i = 0; i < server->n_authentication; i++)
-        loop_wait_used(server->authentication[i], runtime, deadline_mono_ms);
-    if (server->admission != NULL)
-        loop_wait_used(server->admission, runtime, deadline_mono_ms);
-    if (server->operations != NULL)
-        loop_wait_used(server->operations, runtime, deadline_mono_ms);
+    struct loop *loops[MAX_LOOPS];
+    const size_t n_loops = all_loops(server, loops);
+    for (size_t i = 0; i < n_loops; i++)
+        loop_wait_used(loops[i], runtime, deadline_mono_ms);
 }
 
 /* An issuer that is gone has no certificate that could end. */
