@@ -14,7 +14,7 @@
 /* Below this, the luck of the keys would leave some shards full while others are empty. */
 #define MIN_FACTS_PER_SHARD 64
 
-/* The facts that compete for the same room; the least recently used is the oldest. */
+/* The facts that compete for the same room, in the order in which they came or were last given another turn. */
 struct partition {
     struct fact *oldest, *newest;
     size_t n_entries, max_entries;
@@ -67,7 +67,7 @@ static size_t bytes_of(const struct fact *fact) {
     return fact_bytes(fact) + (fact->link.identity == NULL ? 0 : identity_bytes(fact->link.identity));
 }
 
-/* ---- the order of use ---- */
+/* ---- the order of eviction ---- */
 
 static void append_newest(struct partition *partition, struct fact *fact) {
     fact->link.older = partition->newest;
@@ -90,11 +90,19 @@ static void take_out(struct partition *partition, struct fact *fact) {
         partition->newest = fact->link.older;
 }
 
-static void touch(struct partition *partition, struct fact *fact) {
-    if (partition->newest == fact)
-        return;
-    take_out(partition, fact);
-    append_newest(partition, fact);
+/*
+ * Which one goes first: the oldest that nobody has used since it was the newest. One that was used gets another turn, and
+ * loses its mark (second chance, as of pages). A use then costs a mark on the fact itself, which is at hand, where to move
+ * it would wait for the memory of three others. NULL where there is none.
+ */
+static struct fact *find_victim(struct partition *partition) {
+    struct fact *fact = partition->oldest;
+    for (; fact != NULL && fact->is_used; fact = partition->oldest) {
+        fact->is_used = false;
+        take_out(partition, fact);
+        append_newest(partition, fact);
+    }
+    return fact;
 }
 
 /* ---- in and out, with the shard's lock held ---- */
@@ -117,9 +125,10 @@ static void drop(struct shard *shard, struct fact *fact) {
 static bool make_room(struct shard *shard, struct partition *partition, size_t n_entries, size_t n_bytes) {
     while (partition->n_entries + n_entries > partition->max_entries ||
            partition->n_bytes + n_bytes > partition->max_bytes) {
-        if (partition->oldest == NULL)
+        struct fact *victim = find_victim(partition);
+        if (victim == NULL)
             return false;
-        drop(shard, partition->oldest);
+        drop(shard, victim);
         partition->n_evictions++;
     }
     return true;
@@ -150,6 +159,7 @@ static void grow(struct shard *shard) {
 
 static void put(struct shard *shard, struct fact *fact, bool was_active) {
     fact->was_active = was_active || fact->answer == FACT_ACTIVE;
+    fact->is_used = false;
     struct partition *partition = partition_of(shard, fact);
     if (!make_room(shard, partition, 1, fact_bytes(fact)))
         return;
@@ -266,7 +276,7 @@ static int look_up(struct cache *cache, const uint8_t key[DIGEST_BYTES], const s
         pthread_mutex_unlock(&shard->lock);
         return CACHE_MISS;
     }
-    touch(partition_of(shard, fact), fact);
+    fact->is_used = true;
     fact_ref(fact);
     struct identity *identity = fact->link.identity;
     if (identity != NULL && ret_identity != NULL)
@@ -317,7 +327,7 @@ void cache_attach(struct cache *cache, struct fact *fact, struct identity *ident
         identity_unref(fact->link.identity);
         fact->link.identity = identity_ref(identity);
         partition->n_bytes += bytes_of(fact);
-        touch(partition, fact);
+        fact->is_used = true;
         make_room(shard, partition, 0, 0);
     }
     pthread_mutex_unlock(&shard->lock);

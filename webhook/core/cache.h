@@ -1,7 +1,8 @@
 /*
  * The facts cache: what providers said, for a while. Sharded, bounded in entries and in bytes, with a partition of its own
  * for negative facts, so that ten million garbage tokens cannot evict one good one, nor what is known of one that was good
- * until it was revoked: that stays in the partition of the good ones. Least recently used goes first.
+ * until it was revoked: that stays in the partition of the good ones. What was not used for the longest goes first, more
+ * or less: see find_victim().
  *
  * The cache knows nothing of verdicts: how old a fact may be is the caller's question at every hit. It drops a fact by
  * itself only for room, or when a newer one of the same key comes.

@@ -31,7 +31,8 @@ struct fact {
     uint8_t answer;              /* enum fact_answer */
     bool is_packed;              /* the claims: see core/packing.h */
     _Atomic bool is_asked_again; /* core/refresh's mark */
-    bool was_active;             /* the cache's own, like link: this fact or one before it of the same key is FACT_ACTIVE */
+    bool was_active : 1;         /* the cache's own, like link: this fact or one before it of the same key is FACT_ACTIVE */
+    bool is_used : 1;            /* likewise: looked up since it came in or was last passed over for eviction */
     uint8_t key[DIGEST_BYTES];
     int64_t asked_mono_ms; /* when the question was sent: its age counts from there */
     int64_t exp_unix_s, nbf_unix_s, iat_unix_s;

@@ -220,21 +220,46 @@ Test(cache, a_fact_that_is_inserted_twice_is_there_once) {
 
 /* ---- room ---- */
 
-Test(cache, the_least_recently_used_goes_first) {
+Test(cache, what_was_used_is_passed_over_once) {
     struct cache *cache = make_cache(3, 3, 100000000);
     insert(cache, 1);
     insert(cache, 2);
     insert(cache, 3);
-    cr_expect_not_null(look(cache, 1)); /* now 2 is the oldest */
-    insert(cache, 4);
+    cr_expect_not_null(look(cache, 1));
+    insert(cache, 4); /* 1 is passed over, 2 was not used */
     cr_expect_null(look(cache, 2));
-    cr_expect_not_null(look(cache, 3)); /* now 1 is */
-    insert(cache, 5);
+    insert(cache, 5); /* nor was 3 */
+    cr_expect_null(look(cache, 3));
+    insert(cache, 6); /* nor was 1 again */
     cr_expect_null(look(cache, 1));
-    cr_expect_not_null(look(cache, 3));
-    cr_expect_not_null(look(cache, 4));
-    cr_expect_not_null(look(cache, 5));
-    cr_expect_eq(stats_of(cache).n_evictions, 2);
+    for (unsigned n = 4; n <= 6; n++)
+        cr_expect_not_null(look(cache, n), "%u", n);
+    cr_expect_eq(stats_of(cache).n_evictions, 3);
+    cache_free(cache);
+}
+
+Test(cache, where_all_were_used_the_first_that_came_goes) {
+    struct cache *cache = make_cache(3, 3, 100000000);
+    for (unsigned n = 1; n <= 3; n++) {
+        insert(cache, n);
+        cr_expect_not_null(look(cache, n));
+    }
+    insert(cache, 4);
+    cr_expect_null(look(cache, 1));
+    for (unsigned n = 2; n <= 4; n++)
+        cr_expect_not_null(look(cache, n), "%u", n);
+    cache_free(cache);
+}
+
+Test(cache, what_is_used_between_two_inserts_is_never_evicted) {
+    struct cache *cache = make_cache(10, 3, 100000000);
+    for (unsigned n = 0; n < 3; n++)
+        insert(cache, n);
+    for (unsigned n = 1000; n < 6000; n++) {
+        insert(cache, n);
+        for (unsigned kept = 0; kept < 3; kept++)
+            cr_assert_not_null(look(cache, kept), "%u after %u", kept, n);
+    }
     cache_free(cache);
 }
 
