@@ -13,6 +13,8 @@
 SSL_CTX *client_context(const char *ca, const char *cert, const char *key) {
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+    /* In the order in which Go's client, and so kube-apiserver, offers them (crypto/tls, defaultCipherSuitesTLS13). */
+    SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256");
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE);
     SSL_CTX_set_read_ahead(context, 1); /* one read for a reply instead of two: the load must not be the limit */
     if (SSL_CTX_load_verify_locations(context, ca, NULL) != 1 || SSL_CTX_use_certificate_chain_file(context, cert) != 1 ||

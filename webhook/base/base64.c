@@ -48,25 +48,37 @@ static const uint8_t values[256] = {
     ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56, ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60,
     ['8'] = 61, ['9'] = 62, ['-'] = 63, ['_'] = 64};
 
+static inline uint32_t value_of(char character) {
+    return values[(unsigned char)character];
+}
+
+/* Two to four characters; the bytes that they carry, and nothing else. What is no character is 0, and noticed before it is
+ * used. */
+static inline bool read_group(const char *in, size_t n, uint8_t *out) {
+    const uint32_t a = value_of(in[0]), b = value_of(in[1]), c = n > 2 ? value_of(in[2]) : 1,
+                   d = n > 3 ? value_of(in[3]) : 1;
+    if (a == 0 || b == 0 || c == 0 || d == 0)
+        return false;
+    const uint32_t group = (a - 1) << 18 | (b - 1) << 12 | (c - 1) << 6 | (d - 1);
+    out[0] = (uint8_t)(group >> 16);
+    if (n > 2)
+        out[1] = (uint8_t)(group >> 8);
+    if (n > 3)
+        out[2] = (uint8_t)group;
+    /* Bits that nobody reads would give one value many spellings. */
+    return n == 4 || (n == 3 ? (group & 0xff) == 0 : (group & 0xffff) == 0);
+}
+
 int base64url_decode(struct text text, uint8_t *ret_bytes, size_t *ret_n) {
-    uint32_t bits = 0;
-    unsigned n_bits = 0;
-    size_t n = 0;
-    for (size_t i = 0; i < text.n_bytes; i++) {
-        const uint8_t value = values[(unsigned char)text.data[i]];
-        if (value == 0)
-            return BASE64_MALFORMED;
-        bits = bits << 6 | (uint32_t)(value - 1);
-        n_bits += 6;
-        if (n_bits < 8)
-            continue;
-        n_bits -= 8;
-        ret_bytes[n++] = (uint8_t)(bits >> n_bits);
-        bits &= (1u << n_bits) - 1;
-    }
-    /* A lone last character carries no byte; and bits that nobody reads would give one value many spellings. */
-    if (text.n_bytes % 4 == 1 || bits != 0)
+    const size_t n_groups = text.n_bytes / 4, n_left = text.n_bytes % 4;
+    if (n_left == 1) /* a lone last character carries no byte */
         return BASE64_MALFORMED;
-    *ret_n = n;
+    for (size_t i = 0; i < n_groups; i++) {
+        if (!read_group(text.data + 4 * i, 4, ret_bytes + 3 * i))
+            return BASE64_MALFORMED;
+    }
+    if (n_left > 0 && !read_group(text.data + 4 * n_groups, n_left, ret_bytes + 3 * n_groups))
+        return BASE64_MALFORMED;
+    *ret_n = 3 * n_groups + (n_left == 0 ? 0 : n_left - 1);
     return 0;
 }
