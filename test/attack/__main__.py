@@ -41,8 +41,9 @@ def line(result):
 def show(result):
     """The row, and below it whether it holds."""
     busy = " (times are not judged: the machine is busy)" if result.is_busy else ""
+    again = f" (for memory it came {result.encores} more times)" if result.encores else ""
     print(line(result))
-    print(f"    {'holds' if result.holds else 'DOES NOT HOLD: ' + '; '.join(result.faults)}{busy}", flush=True)
+    print(f"    {'holds' if result.holds else 'DOES NOT HOLD: ' + '; '.join(result.faults)}{again}{busy}", flush=True)
 
 
 def run_row(row, folder, certificates):

@@ -13,6 +13,7 @@ P99_MS = 50
 QUIET_P99_MS = 20
 MEMORY_RATIO = 1.05
 MOST_REHEARSALS, ENOUGH_RATIO = 4, 1.02
+MOST_ENCORES = 3
 # What manifests/ give to the container: above it there is no process any more.
 MEMORY_LIMIT = 512 * MEBIBYTE
 BASELINE_SECONDS = 1.0
@@ -49,6 +50,7 @@ class Result:
     n_bytes: int = 0
     ends: dict = field(default_factory=dict)
     closed: dict = field(default_factory=dict)
+    encores: int = 0  # how often the attack came again because memory was not back: both figures are of the last time
     memory_before: int = 0
     memory_peak: int = 0
     memory_after: int = 0
@@ -147,9 +149,27 @@ def measure_after(bed, row, result, n_before, closed_before):
         result.faults.append("/livez does not answer after it")
         return
     result.closed = {reason: n - closed_before.get(reason, 0) for reason, n in bed.closed().items()}
-    settled(lambda: bed.memory() <= result.memory_before * MEMORY_RATIO, 10)
-    result.memory_peak, result.memory_after = bed.peak(), bed.memory()
+    result.memory_after = memory_after(bed, result.memory_before)
+    for _ in range(MOST_ENCORES):
+        if is_back(result) or not bed.is_alive():
+            break
+        result.encores += 1
+        result.memory_before = result.memory_after
+        assault(bed, row, row.seconds)
+        settled(lambda: bed.n_descriptors() <= n_before, 20)
+        result.memory_after = memory_after(bed, result.memory_before)
+    result.memory_peak = bed.peak()
     result.descriptors = (n_before, bed.n_descriptors())
+
+
+def memory_after(bed, before):
+    """When it is back within 5 % of that, or ten seconds later."""
+    settled(lambda: bed.memory() <= before * MEMORY_RATIO, 10)
+    return bed.memory()
+
+
+def is_back(result):
+    return result.memory_after <= result.memory_before * MEMORY_RATIO
 
 
 def judge(bed, row, result, n_before):
@@ -165,7 +185,7 @@ def judge(bed, row, result, n_before):
         faults.append(f"no connection was closed for {' or '.join(row.closed)}")
     if result.descriptors[1] > n_before:
         faults.append(f"{result.descriptors[1]} descriptors, {n_before} before")
-    if result.memory_after > result.memory_before * MEMORY_RATIO:
+    if not is_back(result):
         faults.append(f"memory {result.memory_after / result.memory_before - 1:+.0%}")
     if result.memory_peak > MEMORY_LIMIT:
         faults.append(f"{result.memory_peak // MEBIBYTE} MiB, the container has {MEMORY_LIMIT // MEBIBYTE}")
