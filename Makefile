@@ -105,15 +105,16 @@ PYTEST := /usr/bin/python3 -m pytest -q -p no:cacheprovider
 integration: $(BUILD)/kube-introspect ## run integration tests: the real binary, real TLS, a scripted provider (some: make integration TEST=expression)
 	KUBE_INTROSPECT_BINARY=$(abspath $<) $(PYTEST) test/integration $(if $(TEST),-k '$(TEST)')
 
-# The model test's clock, preloaded into the real binary.
-$(BUILD)/test/model/clock.so: test/model/clock.c
+# Clocks that a test moves, preloaded into the real binary.
+CLOCK := $(BUILD)/test/clock.so
+$(CLOCK): test/integration/lib/clock.c
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -D_GNU_SOURCE -std=gnu17 -O2 $(WARNINGS) -fPIC -shared -o $@ $<
 
 .PHONY: model
-model: $(BUILD)/kube-introspect $(BUILD)/test/model/clock.so ## hold random sequences against a model of what may be answered (STEPS=10000 SEED=n SHRINK=0)
-	@CLOCK_LIBRARY=$(abspath $(BUILD)/test/model/clock.so) KUBE_INTROSPECT_BINARY=$(abspath $<) STEPS=$(STEPS) SEED=$(SEED) SHRINK=$(SHRINK) \
+model: $(BUILD)/kube-introspect $(CLOCK) ## hold random sequences against a model of what may be answered (STEPS=10000 SEED=n SHRINK=0)
+	@CLOCK_LIBRARY=$(abspath $(CLOCK)) KUBE_INTROSPECT_BINARY=$(abspath $<) STEPS=$(STEPS) SEED=$(SEED) SHRINK=$(SHRINK) \
 		$(PYTEST) test/model
 
 .PHONY: e2e
@@ -139,7 +140,7 @@ alerts: ## check the alerts, and what fires in which outage, by Prometheus' prom
 	$(PYTEST) test/alerts $(if $(TEST),-k '$(TEST)')
 
 # Who logs in, and a provider that is told what to do: for make bench, make chaos.
-LOAD_TOOLS := $(BUILD)/test/bench/load $(BUILD)/test/bench/provider $(BUILD)/test/bench/clock.so
+LOAD_TOOLS := $(BUILD)/test/bench/load $(BUILD)/test/bench/provider
 LOAD_SOURCES := $(addprefix test/bench/,load.c client.c crowd.c token.c histogram.c cpu_time.c)
 LOAD_FLAGS := $(CPPFLAGS) -std=gnu17 -O2 -g $(WARNINGS) -Wno-conversion
 $(BUILD)/test/bench/load: $(LOAD_SOURCES) $(wildcard test/bench/*.h)
@@ -150,16 +151,12 @@ $(BUILD)/test/bench/provider: test/bench/provider.c test/bench/token.c test/benc
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(LOAD_FLAGS) -o $@ $(filter %.c,$^) -lh2o-evloop -lssl -lcrypto
-$(BUILD)/test/bench/clock.so: test/chaos/clock.c
-	@mkdir -p $(@D)
-	$(call say,TEST,$@)
-	$(Q)$(CC) $(LOAD_FLAGS) -fPIC -shared -o $@ $<
 .PHONY: load-tools
 load-tools: $(LOAD_TOOLS)
 
 .PHONY: chaos
-chaos: $(BUILD)/kube-introspect $(LOAD_TOOLS) ## 2,000 logins a second while everything around goes wrong (some: make chaos TEST='silent slow' SECONDS=60; CUT=1: as CI)
-	KUBE_INTROSPECT_BINARY=$(abspath $<) /usr/bin/python3 test/chaos --programs $(BUILD)/test/bench $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CUT),--ci --seconds 3 --rate 1000 --ttl 1 --after 2.5) $(TEST)
+chaos: $(BUILD)/kube-introspect $(LOAD_TOOLS) $(CLOCK) ## 2,000 logins a second while everything around goes wrong (some: make chaos TEST='silent slow' SECONDS=60; CUT=1: as CI)
+	CLOCK_LIBRARY=$(abspath $(CLOCK)) KUBE_INTROSPECT_BINARY=$(abspath $<) /usr/bin/python3 test/chaos --programs $(BUILD)/test/bench $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CUT),--ci --seconds 3 --rate 1000 --ttl 1 --after 2.5) $(TEST)
 
 .PHONY: check
 check: unit integration ## run unit and integration tests

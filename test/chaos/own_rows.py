@@ -10,7 +10,6 @@ import time
 from lib import wait
 from lib.webhook import GENERATION
 
-from clock import HOUR
 from row import Row, Setting
 from skip import Skip
 
@@ -19,6 +18,7 @@ from skip import Skip
 PROVIDER_HOST = "id.chaos.test"
 # What libcurl remembers of a name's address.
 REMEMBERED_SECONDS = 60
+HOUR = 3600
 
 
 class Names:
@@ -102,12 +102,12 @@ def disk_was_full(result):
 # ---- the clock
 
 def with_clock(run):
-    run.clock.set(0)
+    run.clock.set_wall_ahead(0)
     return Setting(variables=run.clock.variables(), mix=(870, 0, 30, 80, 20, 0))
 
 
 def step(seconds):
-    return lambda stage: stage.run.clock.set(seconds)
+    return lambda stage: stage.run.clock.set_wall_ahead(seconds)
 
 
 def step_back(stage):
@@ -115,7 +115,7 @@ def step_back(stage):
     told = wait.until(stage.webhook.audit_path.exists, "there is an audit log") and stage.webhook.audit_path.read_bytes()[-20000:]
     told = datetime.datetime.fromisoformat(json.loads(told.split(b"\n")[-2])["time"])
     stage.seen_offset = told.timestamp() - time.time()
-    stage.run.clock.set(0)
+    stage.run.clock.set_wall_ahead(0)
 
 
 def was_stepped(seconds):

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import model
-from clock import Clock, Stopwatch
 from lib import configuration, reasons, reply, sentinel, wait
+from lib.clock import Clock
 from lib.connection import Closed
 from lib.provider import INTROSPECTION, Gone, Provider
 from lib.webhook import Webhook
 from model import Fact, Question, Span
+from stopwatch import Stopwatch
 from trouble import DEADLINE, FAILURES, TIMEOUT, Breaker, Budget
 
 DAY = 86400
@@ -92,8 +93,8 @@ class World:
     seen = Counter()  # answers of all worlds
 
     def __init__(self, folder, certificates, clock_library, policy):
-        self.clock = Clock(folder.with_suffix(".clock"))
-        self.clock.set_wall(5 * DAY)  # what is valid from today on stays so when the clock is set back
+        self.clock = Clock(clock_library, folder.with_suffix(".clock"))
+        self.clock.step_wall(5 * DAY)  # what is valid from today on stays so when the clock is set back
         self.provider = Provider(certificates)
         self.provider.script = self._introspect
         self.policy = policy
@@ -108,8 +109,7 @@ class World:
         self.breaker, self.budget = Breaker(), Budget(policy.budget, self.since)
         self.trace, self.failure = [], None
         self.numbers = itertools.count(1)
-        variables = {"LD_PRELOAD": str(clock_library), "TEST_CLOCK": str(self.clock.path)}
-        self.webhook = Webhook(folder, certificates, [configuration.issuer(self.provider, document(policy))], variables=variables)
+        self.webhook = Webhook(folder, certificates, [configuration.issuer(self.provider, document(policy))], variables=self.clock.variables())
         self.webhook.wait_ready()
         self.callers = [self.webhook.caller() for _ in range(CALLERS)]
 
@@ -196,7 +196,7 @@ class World:
 
     def set_wall(self, by):
         self.say(f"the wall clock is set by {by} s")
-        self.clock.set_wall(by)
+        self.clock.step_wall(by)
 
     def reload(self, policy):
         """The changed file is found by the program itself; returns when the metric says that it is in force."""
