@@ -1,6 +1,8 @@
 """Callers that take their time, bring too much or do not read: each has an end, and nobody else notices."""
 
 import contextlib
+import ctypes
+import errno
 import os
 import signal
 import socket
@@ -19,6 +21,30 @@ MIB = 1024 * 1024
 
 def ended(webhook, reason):
     return webhook.metric(ENDS, reason=reason)
+
+
+def taken_from(pid, client):
+    """The other end of a connection: a socket of that process, as one of ours."""
+    pidfd_getfd, process = 438, os.pidfd_open(pid)
+    try:
+        for number in map(int, os.listdir(f"/proc/{pid}/fd")):
+            fd = ctypes.CDLL(None, use_errno=True).syscall(pidfd_getfd, process, number, 0)
+            if fd < 0 and ctypes.get_errno() in (errno.EPERM, errno.ENOSYS):
+                pytest.skip("a container without CAP_SYS_PTRACE shows no other process's sockets")
+            if fd < 0:
+                continue
+            try:
+                candidate = socket.socket(fileno=fd)
+            except OSError:  # no socket
+                os.close(fd)
+                continue
+            with contextlib.suppress(OSError):
+                if candidate.family == socket.AF_INET and candidate.getpeername() == client.getsockname():
+                    return candidate
+            candidate.close()
+    finally:
+        os.close(process)
+    raise AssertionError("no socket of that process is the other end")
 
 
 @contextlib.contextmanager
@@ -178,3 +204,16 @@ def cpu_seconds(webhook):
     with open(f"/proc/{webhook.process.pid}/stat") as stat:
         fields = stat.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+# ---- the kernel's part
+
+def test_a_connection_has_the_options_that_its_listener_was_given(provider, start):
+    webhook = start(provider)
+    caller = webhook.connect()
+    ours = taken_from(webhook.process.pid, caller.socket)
+    assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+    assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30000
+    ours.close()
+    caller.close()

@@ -218,7 +218,7 @@
 /* Connections that a loop looks at in one turn: their hellos take up to 1 ms of a core each, and as long may a caller have to
    wait that is served already. With 16, a flood of hellos made that 45 to 75 ms (p99), with 4 it is 13, for as many hellos. */
 #define LIMIT_ARRIVALS_PER_TURN 4
-/* Those that wait for it: more wait in the kernel, unaccepted, and are looked for a millisecond later. */
+/* Those that wait for it: more wait in the kernel, unaccepted, and are looked for soon after. */
 #define LIMIT_ARRIVALS 32
 /* After so many connections have closed, what the heap keeps of them goes back to the system: 60 kB each, which malloc() holds
    in pieces. That takes some milliseconds after a flood, and API servers keep theirs. */
