@@ -30,7 +30,8 @@
 
 #define N_KEPT 2
 #define KEPT_INTERVAL_NS 10000000LL /* of each: a login every 5 ms */
-#define NEW_INTERVAL_NS 50000000LL
+#define N_NEW 20
+#define NEW_INTERVAL_NS 1000000000LL /* of each: a new connection every 50 ms, also while others wait for theirs */
 #define LIVE_INTERVAL_NS 200000000LL
 #define PATIENCE_S 10
 #define MAX_SAMPLES 100000
@@ -202,8 +203,7 @@ static void *keep_logging_in(void *argument) {
 }
 
 static void *log_in_anew(void *argument) {
-    (void)argument;
-    for (int64_t due = now_ns();; due += NEW_INTERVAL_NS) {
+    for (int64_t due = now_ns() + (intptr_t)argument * NEW_INTERVAL_NS / N_NEW;; due += NEW_INTERVAL_NS) {
         due = wait_for(NEW, due, NEW_INTERVAL_NS);
         struct visit visit;
         const char *failure = visit_begin(&visit, port, true);
@@ -293,7 +293,8 @@ int main(int argc, char **argv) {
     prepare_request(line);
     for (intptr_t i = 0; i < N_KEPT; i++)
         start(keep_logging_in, i);
-    start(log_in_anew, 0);
+    for (intptr_t i = 0; i < N_NEW; i++)
+        start(log_in_anew, i);
     if (operations_port != 0)
         start(probe, 0);
     while (fgets(line, sizeof(line), stdin) != NULL)
