@@ -33,8 +33,8 @@ class Row:
     closed: tuple = ()  # reasons of kube_introspect_connections_closed_total, of which at least one must have risen
     most_cpu: float = None  # seconds of CPU for each second
     lives: bool = True  # /livez is answered throughout
-    # Whoever floods with handshakes is told from a caller only when the handshake is over: new connections wait for their turn
-    # among them, however long that is. Those that are kept do not.
+    # Whoever begins handshakes is told from a caller only when they are over: where hundreds wait for the server's part at a time,
+    # a new connection waits for its turn among them. Those that are kept do not.
     new_in_time: bool = True
     quick: bool = False  # in the cut of CI
 
