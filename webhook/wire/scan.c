@@ -1,5 +1,7 @@
 #include "wire/scan.h"
 
+#include <stdlib.h>
+
 static int fail(struct scan *scan, enum scan_result why, const char *where) {
     scan->error = (int)why;
     scan->where = where;
@@ -101,12 +103,17 @@ static bool are_ascending(const struct scan *scan, const struct scan_name *names
     return true;
 }
 
-/* Lets names[root] sink to its place in a heap whose largest name is on top. */
-static void sift_down(const struct scan *scan, struct scan_name *names, size_t root, size_t n) {
+/* What the names are sorted by: equal ones come together, in the order of the document. */
+static uint64_t key_of(const struct scan_name *name) {
+    return (uint64_t)name->hash << 32 | name->offset;
+}
+
+/* Lets names[root] sink to its place in a heap whose largest key is on top. */
+static void sift_down(struct scan_name *names, size_t root, size_t n) {
     for (size_t child = 2 * root + 1; child < n; child = 2 * root + 1) {
-        if (child + 1 < n && compare_names(scan, &names[child], &names[child + 1]) < 0)
+        if (child + 1 < n && key_of(&names[child]) < key_of(&names[child + 1]))
             child++;
-        if (compare_names(scan, &names[root], &names[child]) >= 0)
+        if (key_of(&names[root]) >= key_of(&names[child]))
             return;
         const struct scan_name name = names[root];
         names[root] = names[child];
@@ -115,26 +122,62 @@ static void sift_down(const struct scan *scan, struct scan_name *names, size_t r
     }
 }
 
-/*
- * Sorted, so that equal names are neighbours. By heap: n log n whatever the input is, where a hash table would have to
- * trust that nobody chooses names that collide, and in place, where qsort() may allocate.
- */
-static int check_many(struct scan *scan, struct scan_name *names, size_t n) {
-    if (are_ascending(scan, names, n))
-        return 0;
+/* By heap: n log n whatever the input is, and in place, where qsort() may allocate. */
+static void sort(struct scan_name *names, size_t n) {
     for (size_t i = n / 2; i > 0; i--)
-        sift_down(scan, names, i - 1, n);
+        sift_down(names, i - 1, n);
     for (size_t left = n - 1; left > 0; left--) {
         const struct scan_name largest = names[0];
         names[0] = names[left];
         names[left] = largest;
-        sift_down(scan, names, 0, left);
+        sift_down(names, 0, left);
     }
+}
+
+/* With a key that nobody knows: whoever chose the names cannot have chosen hashes. */
+static void hash_names(const struct scan *scan, struct scan_name *names, size_t n) {
+    uint8_t key[SIPHASH_KEY_BYTES];
+    arc4random_buf(key, sizeof(key));
+    struct siphash begun;
+    siphash_begin(&begun, key);
+    for (size_t i = 0; i < n; i++)
+        names[i].hash = (uint32_t)scan_string_hash(string_of(scan, &names[i]), &begun);
+}
+
+/* A name that has been read before, where only its place is known any more. */
+static struct scan_string read_again(const struct scan *scan, const struct scan_name *name) {
+    struct scan_string string;
+    const char *at = scan->start + name->offset;
+    (void)scan_string_read(&at, scan->end, &string);
+    return string;
+}
+
+/* The last name before names[i] that is equal to it, or NULL. Two that are not equal have the same hash once in a billion.
+ */
+static const struct scan_name *find_equal(const struct scan *scan, const struct scan_name *names, size_t i) {
+    for (size_t j = i; j > 0 && names[j - 1].hash == names[i].hash; j--) {
+        if (scan_string_compare(read_again(scan, &names[j - 1]), read_again(scan, &names[i])) == 0)
+            return &names[j - 1];
+    }
+    return NULL;
+}
+
+/*
+ * Finds equal names among hashes, which are sorted: names themselves lie all over the document, and sixteen times as much
+ * would be waited for their memory. Of several doubled names the first one in the document is reported. The names are of no
+ * use for anything else afterwards.
+ */
+static int check_many(struct scan *scan, struct scan_name *names, size_t n) {
+    if (are_ascending(scan, names, n))
+        return 0;
+    hash_names(scan, names, n);
+    sort(names, n);
+    const struct scan_name *doubled = NULL;
     for (size_t i = 1; i < n; i++) {
-        if (compare_names(scan, &names[i - 1], &names[i]) == 0)
-            return fail_duplicate(scan, &names[i - 1], &names[i]);
+        if (find_equal(scan, names, i) != NULL && (doubled == NULL || names[i].offset < doubled->offset))
+            doubled = &names[i];
     }
-    return 0;
+    return doubled == NULL ? 0 : fail(scan, SCAN_DUPLICATE, scan->start + doubled->offset);
 }
 
 static int check_names(struct scan *scan, struct scan_name *names, size_t n) {

@@ -55,11 +55,16 @@ struct scan_value {
     int64_t integer;           /* of an INTEGER */
 };
 
-/* A member's name: where it stands. */
+/* A member's name: where it stands. Its hash takes the place of its length when many are compared. */
 struct scan_name {
     uint32_t offset;
-    uint32_t n_bytes : 31;
-    uint32_t has_escapes : 1;
+    union {
+        struct {
+            uint32_t n_bytes : 31;
+            uint32_t has_escapes : 1;
+        };
+        uint32_t hash;
+    };
 };
 
 /* Room for the names of a large document: 512 kB. One scan at a time; needs no zeroes. */

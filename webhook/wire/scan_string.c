@@ -240,6 +240,20 @@ int scan_string_compare(struct scan_string a, struct scan_string b) {
     }
 }
 
+uint64_t scan_string_hash(struct scan_string string, const struct siphash *begun) {
+    struct siphash siphash = *begun;
+    if (string.has_escapes) {
+        struct reader reader = reader_of(string.raw);
+        for (int byte = next_byte(&reader); byte >= 0; byte = next_byte(&reader)) {
+            const char character = (char)byte;
+            siphash_update(&siphash, (struct text){.data = &character, .n_bytes = 1});
+        }
+    } else {
+        siphash_update(&siphash, string.raw);
+    }
+    return siphash_end(&siphash);
+}
+
 bool scan_string_equal_unescaped(struct scan_string string, struct text text) {
     struct reader reader = reader_of(string.raw);
     for (size_t i = 0; i < text.n_bytes; i++) {

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "base/siphash.h"
 #include "base/text.h"
 
 /* What stands between the quotes; borrowed. Already checked. */
@@ -37,6 +38,9 @@ struct text scan_string_settle(struct scan_string string, char *place);
 
 /* Orders two strings by their unescaped bytes, as memcmp() would. Not for secrets. */
 int scan_string_compare(struct scan_string a, struct scan_string b);
+
+/* The hash of a string's unescaped bytes. begun: with the key, and nothing else. */
+uint64_t scan_string_hash(struct scan_string string, const struct siphash *begun);
 
 /* Like scan_string_equal(), for a string that has escapes. */
 bool scan_string_equal_unescaped(struct scan_string string, struct text text);

@@ -382,6 +382,20 @@ Test(scan, finds_an_escaped_duplicate_among_many_members) {
     cr_expect_eq(skipped_repeated("{", 50, "\"\\u006d%zu\":0,", "\"m\":0}"), 0);
 }
 
+/* Whatever the hashes are: each scan has its own key. */
+Test(scan, of_many_doubled_names_the_first_in_the_document_is_told) {
+    static const char end[] = "\"m9\":0,\"m30\":0,\"m2\":0,\"m\\u0039\":0}";
+    for (int i = 0; i < 50; i++) {
+        char *memory;
+        size_t offset;
+        const struct text document = repeated("{", 60, "\"m%zu\":0,", end, &memory);
+        cr_expect_eq(skipped(document, &offset), SCAN_DUPLICATE);
+        cr_expect_eq(offset, document.n_bytes - (sizeof(end) - 1) + 1);
+        free(memory);
+    }
+    cr_expect_eq(skipped_repeated("{", LIMIT_JSON_MEMBERS - 1, "\"m\":%zu,", "\"z\":0}"), SCAN_DUPLICATE);
+}
+
 Test(scan, refuses_what_its_offsets_cannot_count) {
     static const char byte = '1';
     struct scan scan;
