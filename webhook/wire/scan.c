@@ -82,7 +82,7 @@ static int fail_duplicate(struct scan *scan, const struct scan_name *a, const st
     return fail(scan, SCAN_DUPLICATE, scan->start + (a->offset > b->offset ? a->offset : b->offset));
 }
 
-/* The usual object: so few members that comparing each with each, by length first, costs less than any order. */
+/* The usual object: so few and short names that comparing each with each, by length first, costs less than any order. */
 static int check_few(struct scan *scan, const struct scan_name *names, size_t n) {
     for (size_t i = 1; i < n; i++) {
         for (size_t j = 0; j < i; j++) {
@@ -180,8 +180,16 @@ static int check_many(struct scan *scan, struct scan_name *names, size_t n) {
     return doubled == NULL ? 0 : fail(scan, SCAN_DUPLICATE, scan->start + doubled->offset);
 }
 
+/* A few long names compared with each other are as bad as many short ones. */
+static bool are_few(const struct scan_name *names, size_t n) {
+    bool are_short = n <= 48;
+    for (size_t i = 0; i < n && are_short; i++)
+        are_short = names[i].n_bytes <= 256;
+    return are_short;
+}
+
 static int check_names(struct scan *scan, struct scan_name *names, size_t n) {
-    return n <= 48 ? check_few(scan, names, n) : check_many(scan, names, n);
+    return are_few(names, n) ? check_few(scan, names, n) : check_many(scan, names, n);
 }
 
 static int remember(struct scan *scan, struct scan_string name) {

@@ -382,6 +382,21 @@ Test(scan, finds_an_escaped_duplicate_among_many_members) {
     cr_expect_eq(skipped_repeated("{", 50, "\"\\u006d%zu\":0,", "\"m\":0}"), 0);
 }
 
+/* Beyond 256 bytes they are compared in another way. */
+Test(scan, finds_a_duplicate_among_few_names_of_any_length) {
+    for (int n = 250; n < 264; n++) {
+        char document[1000];
+        size_t offset;
+        const int at = snprintf(document, sizeof(document), "{\"b\":0,\"%0*d\":0,\"a\":0,", n, 7);
+        const int end = snprintf(document + at, sizeof(document) - (size_t)at, "\"%0*d\":0}", n - 1, 7) + at;
+        cr_expect_eq(skipped((struct text){.data = document, .n_bytes = (size_t)end}, NULL), 0, "%d bytes", n);
+        const int again = snprintf(document + at, sizeof(document) - (size_t)at, "\"\\u0030%0*d\":0}", n - 1, 7) + at;
+        cr_expect_eq(skipped((struct text){.data = document, .n_bytes = (size_t)again}, &offset), SCAN_DUPLICATE,
+                     "%d bytes", n);
+        cr_expect_eq(offset, (size_t)at + 1);
+    }
+}
+
 /* Whatever the hashes are: each scan has its own key. */
 Test(scan, of_many_doubled_names_the_first_in_the_document_is_told) {
     static const char end[] = "\"m9\":0,\"m30\":0,\"m2\":0,\"m\\u0039\":0}";
