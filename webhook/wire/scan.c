@@ -20,7 +20,7 @@ void scan_begin(struct scan *scan, struct text bytes) {
     scan->end = scan->start + (is_too_large ? 0 : bytes.n_bytes);
     scan->where = NULL;
     scan->error = 0;
-    scan->has_document = scan->is_large = scan->is_passing = false;
+    scan->has_document = scan->is_large = scan->is_passing = scan->has_key = false;
     scan->depth = scan->n_members = 0;
     scan->max_depth = LIMIT_JSON_DEPTH;
     scan->max_members = LIMIT_JSON_MEMBERS;
@@ -86,8 +86,7 @@ static int fail_duplicate(struct scan *scan, const struct scan_name *a, const st
 static int check_few(struct scan *scan, const struct scan_name *names, size_t n) {
     for (size_t i = 1; i < n; i++) {
         for (size_t j = 0; j < i; j++) {
-            const bool may_be_equal = names[i].n_bytes == names[j].n_bytes || names[i].has_escapes || names[j].has_escapes;
-            if (may_be_equal && compare_names(scan, &names[i], &names[j]) == 0)
+            if (names[i].n_bytes == names[j].n_bytes && compare_names(scan, &names[i], &names[j]) == 0)
                 return fail_duplicate(scan, &names[i], &names[j]);
         }
     }
@@ -134,14 +133,16 @@ static void sort(struct scan_name *names, size_t n) {
     }
 }
 
-/* With a key that nobody knows: whoever chose the names cannot have chosen hashes. */
-static void hash_names(const struct scan *scan, struct scan_name *names, size_t n) {
-    uint8_t key[SIPHASH_KEY_BYTES];
-    arc4random_buf(key, sizeof(key));
-    struct siphash begun;
-    siphash_begin(&begun, key);
+/* With a key that nobody knows, of this scan: whoever chose the names cannot have chosen hashes. */
+static void hash_names(struct scan *scan, struct scan_name *names, size_t n) {
+    if (!scan->has_key) {
+        uint8_t key[SIPHASH_KEY_BYTES];
+        arc4random_buf(key, sizeof(key));
+        siphash_begin(&scan->begun, key);
+        scan->has_key = true;
+    }
     for (size_t i = 0; i < n; i++)
-        names[i].hash = (uint32_t)scan_string_hash(string_of(scan, &names[i]), &begun);
+        names[i].hash = (uint32_t)scan_string_hash(string_of(scan, &names[i]), &scan->begun);
 }
 
 /* A name that has been read before, where only its place is known any more. */
@@ -180,12 +181,12 @@ static int check_many(struct scan *scan, struct scan_name *names, size_t n) {
     return doubled == NULL ? 0 : fail(scan, SCAN_DUPLICATE, scan->start + doubled->offset);
 }
 
-/* A few long names compared with each other are as bad as many short ones. */
+/* A few that are long, or have to be unescaped for each comparison, are as bad as many. */
 static bool are_few(const struct scan_name *names, size_t n) {
-    bool are_short = n <= 48;
-    for (size_t i = 0; i < n && are_short; i++)
-        are_short = names[i].n_bytes <= 256;
-    return are_short;
+    bool are_simple = n <= 16;
+    for (size_t i = 0; i < n && are_simple; i++)
+        are_simple = names[i].n_bytes <= 256 && !names[i].has_escapes;
+    return are_simple;
 }
 
 static int check_names(struct scan *scan, struct scan_name *names, size_t n) {

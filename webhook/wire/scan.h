@@ -77,7 +77,7 @@ struct scan {
     const char *start, *at, *end;
     const char *where; /* of the error */
     int error;
-    bool has_document, is_large, is_passing;
+    bool has_document, is_large, is_passing, has_key;
     uint32_t depth, max_depth, n_members, max_members, max_open;
     struct scan_level {
         uint32_t first_member;
@@ -86,6 +86,7 @@ struct scan {
     /* The names of the objects that are open, outermost first: each object looks for duplicates when it closes. */
     struct scan_name *members; /* own, or of a scan_room */
     struct scan_name own[LIMIT_JSON_OPEN_MEMBERS];
+    struct siphash begun; /* with the key of this scan's hashes, once many names are compared */
 };
 
 /*
