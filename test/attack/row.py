@@ -51,6 +51,7 @@ class Result:
     ends: dict = field(default_factory=dict)
     closed: dict = field(default_factory=dict)
     encores: int = 0  # how often the attack came again because memory was not back: both figures are of the last time
+    memory_first: int = 0
     memory_before: int = 0
     memory_peak: int = 0
     memory_after: int = 0
@@ -150,14 +151,15 @@ def measure_after(bed, row, result, n_before, closed_before):
         return
     result.closed = {reason: n - closed_before.get(reason, 0) for reason, n in bed.closed().items()}
     result.memory_after = memory_after(bed, result.memory_before)
-    for _ in range(MOST_ENCORES):
-        if is_back(result) or not bed.is_alive():
-            break
+    while bed.is_alive() and not is_back(result) and result.encores < MOST_ENCORES:
         result.encores += 1
         result.memory_before = result.memory_after
-        assault(bed, row, row.seconds)
-        settled(lambda: bed.n_descriptors() <= n_before, 20)
-        result.memory_after = memory_after(bed, result.memory_before)
+        result.ends = collections.Counter(result.ends) + assault(bed, row, row.seconds)[2]
+        settled(lambda: not bed.is_alive() or bed.n_descriptors() <= n_before, 20)
+        if bed.is_alive():
+            result.memory_after = memory_after(bed, result.memory_before)
+    if not bed.is_alive():
+        return
     result.memory_peak = bed.peak()
     result.descriptors = (n_before, bed.n_descriptors())
 
@@ -169,7 +171,10 @@ def memory_after(bed, before):
 
 
 def is_back(result):
-    return result.memory_after <= result.memory_before * MEMORY_RATIO
+    """Within 5 % of what it was before the first time: what each encore adds is held to the same, or a leak would hide in its own growth."""
+    if not result.encores:
+        result.memory_first = result.memory_before
+    return result.memory_after - result.memory_before <= (MEMORY_RATIO - 1) * result.memory_first
 
 
 def judge(bed, row, result, n_before):

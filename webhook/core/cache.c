@@ -13,6 +13,7 @@
 #define MAX_SHARDS 16
 /* Below this, the luck of the keys would leave some shards full while others are empty. */
 #define MIN_FACTS_PER_SHARD 64
+#define MAX_PASSED_OVER 16
 #define CACHE_LINE_BYTES 64
 /* What a hit reads of most facts and identities. */
 #define FACT_AHEAD_BYTES 256
@@ -104,17 +105,22 @@ static void take_out(struct partition *partition, struct fact *fact) {
         partition->newest = fact->link.older;
 }
 
+static void make_newest(struct partition *partition, struct fact *fact) {
+    take_out(partition, fact);
+    append_newest(partition, fact);
+}
+
 /*
  * Which one goes first: the oldest that nobody has used since it was the newest. One that was used gets another turn, and
  * loses its mark (second chance, as of pages). A use then costs a mark on the fact itself, which is at hand, where to move
- * it would wait for the memory of three others. NULL where there is none.
+ * it would wait for the memory of three others. Where so many were used in a row that to pass over them all would hold the
+ * lock for long, the next one goes. NULL where there is none.
  */
 static struct fact *find_victim(struct partition *partition) {
     struct fact *fact = partition->oldest;
-    for (; fact != NULL && fact->is_used; fact = partition->oldest) {
+    for (size_t i = 0; i < MAX_PASSED_OVER && fact != NULL && fact->is_used; i++, fact = partition->oldest) {
         fact->is_used = false;
-        take_out(partition, fact);
-        append_newest(partition, fact);
+        make_newest(partition, fact);
     }
     return fact;
 }
@@ -281,8 +287,8 @@ void cache_resize(struct cache *cache, const struct cache_limits *limits) {
 /* ---- use ---- */
 
 /* token: NULL where the key alone is enough. */
-static int look_up(struct cache *cache, const uint8_t key[DIGEST_BYTES], const struct text *token, struct fact **ret_fact,
-                   struct identity **ret_identity) {
+static int look_up(struct cache *cache, const uint8_t key[DIGEST_BYTES], const struct text *token, bool is_use,
+                   struct fact **ret_fact, struct identity **ret_identity) {
     struct shard *shard = shard_of(cache, key);
     pthread_mutex_lock(&shard->lock);
     struct fact *fact = find(shard, key);
@@ -290,7 +296,8 @@ static int look_up(struct cache *cache, const uint8_t key[DIGEST_BYTES], const s
         pthread_mutex_unlock(&shard->lock);
         return CACHE_MISS;
     }
-    fact->is_used = true;
+    if (is_use)
+        fact->is_used = true;
     fact_ref(fact);
     struct identity *identity = fact->link.identity;
     if (identity != NULL && ret_identity != NULL)
@@ -304,12 +311,17 @@ static int look_up(struct cache *cache, const uint8_t key[DIGEST_BYTES], const s
 
 int cache_lookup(struct cache *cache, const uint8_t key[DIGEST_BYTES], struct text token, struct fact **ret_fact,
                  struct identity **ret_identity) {
-    return look_up(cache, key, &token, ret_fact, ret_identity);
+    return look_up(cache, key, &token, true, ret_fact, ret_identity);
+}
+
+int cache_peek(struct cache *cache, const uint8_t key[DIGEST_BYTES], struct text token, struct fact **ret_fact,
+               struct identity **ret_identity) {
+    return look_up(cache, key, &token, false, ret_fact, ret_identity);
 }
 
 int cache_find(struct cache *cache, const uint8_t key[DIGEST_BYTES], struct fact **ret_fact,
                struct identity **ret_identity) {
-    return look_up(cache, key, NULL, ret_fact, ret_identity);
+    return look_up(cache, key, NULL, true, ret_fact, ret_identity);
 }
 
 void cache_insert(struct cache *cache, struct fact *fact) {
@@ -341,7 +353,7 @@ void cache_attach(struct cache *cache, struct fact *fact, struct identity *ident
         identity_unref(fact->link.identity);
         fact->link.identity = identity_ref(identity);
         partition->n_bytes += bytes_of(fact);
-        fact->is_used = true;
+        make_newest(partition, fact); /* or the room for its identity might be its own */
         make_room(shard, partition, 0, 0);
     }
     pthread_mutex_unlock(&shard->lock);

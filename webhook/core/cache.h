@@ -49,6 +49,11 @@ enum { CACHE_MISS = 1 };
 int cache_lookup(struct cache *cache, const uint8_t key[DIGEST_BYTES], struct text token, struct fact **ret_fact,
                  struct identity **ret_identity);
 
+/* The same by whoever has just had the fact put in: that is no use of it yet, or all would be used, also tokens that come
+ * once. */
+int cache_peek(struct cache *cache, const uint8_t key[DIGEST_BYTES], struct text token, struct fact **ret_fact,
+               struct identity **ret_identity);
+
 /*
  * The same for whoever has a key and no token: a key that a handle has proved to be ours. Not for a key that a caller could
  * have chosen.

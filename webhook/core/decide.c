@@ -222,7 +222,7 @@ static void rest_on_newest(const struct decide *with, struct fact *fact, struct 
     struct fact *cached;
     struct identity *identity;
     const bool has_any =
-        with->cache != NULL && cache_lookup(with->cache, fact->key, fact_token(fact), &cached, &identity) == 0;
+        with->cache != NULL && cache_peek(with->cache, fact->key, fact_token(fact), &cached, &identity) == 0;
     if (has_any && is_known_by(cached, fact)) {
         rest_on(decision, cached, identity);
         return;

@@ -82,7 +82,7 @@ static int fail_duplicate(struct scan *scan, const struct scan_name *a, const st
     return fail(scan, SCAN_DUPLICATE, scan->start + (a->offset > b->offset ? a->offset : b->offset));
 }
 
-/* The usual object: so few and short names that comparing each with each, by length first, costs less than any order. */
+/* The usual object: so few and short names that comparing each with each, by length first, costs next to nothing. */
 static int check_few(struct scan *scan, const struct scan_name *names, size_t n) {
     for (size_t i = 1; i < n; i++) {
         for (size_t j = 0; j < i; j++) {
@@ -183,7 +183,7 @@ static int check_many(struct scan *scan, struct scan_name *names, size_t n) {
 
 /* A few that are long, or have to be unescaped for each comparison, are as bad as many. */
 static bool are_few(const struct scan_name *names, size_t n) {
-    bool are_simple = n <= 16;
+    bool are_simple = n <= 8;
     for (size_t i = 0; i < n && are_simple; i++)
         are_simple = names[i].n_bytes <= 256 && !names[i].has_escapes;
     return are_simple;

@@ -2,7 +2,7 @@
 // offers HTTP/2, and shows a client certificate. It tells how many of those connections had to be made anew, and what that did to
 // whoever waited.
 //
-//	api-server-client -url URL -ca F -cert F -key F -seconds S [-concurrent N [-every D] | -rate R] [-tokens N]
+//	api-server-client -url URL -ca F -cert F -key F -seconds S [-concurrent N [-every D] | -rate R] [-tokens N] [-first N]
 //
 // Each of N callers asks again as soon as it is answered; with -every, all N ask at the same moment instead, once in that time;
 // with -rate, R of them come in a second, each at a time of its own, as users do. Prints one JSON object. The first second, in which
@@ -173,6 +173,7 @@ func main() {
 	every := flag.Duration("every", 0, "all callers ask at the same moment, once in this time")
 	rate := flag.Float64("rate", 0, "logins a second, each by a caller of its own")
 	tokens := flag.Int("tokens", 1000, "different ones")
+	first := flag.Int64("first", 0, "number of the first one")
 	flag.Parse()
 
 	way, err := transport.New(&transport.Config{TLS: transport.TLSConfig{CAFile: *ca, CertFile: *cert, KeyFile: *key}})
@@ -182,6 +183,7 @@ func main() {
 	begin := time.Now().Add(warmUp)
 	r := &run{client: &http.Client{Transport: way, Timeout: 30 * time.Second}, url: *url, nTokens: *tokens, begin: begin,
 		end: begin.Add(time.Duration(*seconds * float64(time.Second)))}
+	r.next.Store(*first)
 	switch {
 	case *rate > 0:
 		r.callNowAndThen(*rate)

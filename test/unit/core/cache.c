@@ -251,6 +251,37 @@ Test(cache, where_all_were_used_the_first_that_came_goes) {
     cache_free(cache);
 }
 
+/* To pass over a whole partition would hold its lock for milliseconds. */
+Test(cache, no_more_than_sixteen_are_passed_over_at_a_time) {
+    struct cache *cache = make_cache(40, 3, 100000000);
+    for (unsigned n = 0; n < 40; n++) {
+        insert(cache, n);
+        cr_expect_not_null(look(cache, n));
+    }
+    insert(cache, 1000);
+    for (unsigned n = 0; n < 40; n++)
+        cr_expect_eq(look(cache, n) == NULL, n == 16, "%u", n);
+    cr_expect_eq(stats_of(cache).n_evictions, 1);
+    cache_free(cache);
+}
+
+Test(cache, a_look_at_what_was_just_put_in_is_no_use) {
+    struct cache *cache = make_cache(2, 3, 100000000);
+    struct fact *fact = make(1, FACT_ACTIVE, 0, 100), *found;
+    struct identity *identity, *none = NULL;
+    cache_insert(cache, fact);
+    insert(cache, 2);
+    cr_assert_eq(cache_peek(cache, fact->key, fact_token(fact), &found, &identity), 0);
+    cr_expect_eq(found, fact);
+    cr_expect_eq(identity, none);
+    insert(cache, 3);
+    cr_expect_null(look(cache, 1));
+    cr_expect_not_null(look(cache, 2));
+    fact_unref(found);
+    fact_unref(fact);
+    cache_free(cache);
+}
+
 Test(cache, what_is_used_between_two_inserts_is_never_evicted) {
     struct cache *cache = make_cache(10, 3, 100000000);
     for (unsigned n = 0; n < 3; n++)
