@@ -50,9 +50,9 @@ class Result:
     n_bytes: int = 0
     ends: dict = field(default_factory=dict)
     closed: dict = field(default_factory=dict)
-    encores: int = 0  # how often the attack came again because memory was not back: both figures are of the last time
+    encores: int = 0  # how often the attack came again because memory was not back
     memory_first: int = 0
-    memory_before: int = 0
+    memory_before: int = 0  # of the last time
     memory_peak: int = 0
     memory_after: int = 0
     descriptors: tuple = (0, 0)
@@ -128,7 +128,8 @@ def carry_out(row, folder, certificates):
         if row.attackers:
             rehearse(bed, row, n_before)
         result.calm = calm_report(bed)
-        result.memory_before, closed_before, cpu_before = bed.memory(), bed.closed(), bed.cpu_seconds()
+        result.memory_first = result.memory_before = bed.memory()
+        closed_before, cpu_before = bed.closed(), bed.cpu_seconds()
         bed.forget_peak()
         began = time.monotonic()
         if row.attackers:
@@ -172,8 +173,6 @@ def memory_after(bed, before):
 
 def is_back(result):
     """Within 5 % of what it was before the first time: what each encore adds is held to the same, or a leak would hide in its own growth."""
-    if not result.encores:
-        result.memory_first = result.memory_before
     return result.memory_after - result.memory_before <= (MEMORY_RATIO - 1) * result.memory_first
 
 
