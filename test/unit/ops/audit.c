@@ -833,7 +833,6 @@ Test(audit, a_line_that_a_full_disk_cut_is_whole_in_the_next_file) {
     for (uint64_t id = 0; id < 4; id++)
         cr_assert_eq(write_id(audit, id), 0);
     wait_for(!stats_of(audit).writable);
-    disk = NULL;
     disk = disk_full;
     cr_assert_eq(rename("log/audit", "log/old"), 0);
     wait_for(access("log/audit", F_OK) == 0); /* opened, and the old one could not be finished */
