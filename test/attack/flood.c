@@ -8,12 +8,10 @@
  *   hello      a ClientHello that was made once, and the first bytes of the answer: the server has signed for nobody
  *   leave      a ClientHello, and gone, without waiting for anything
  *   handshake  a whole TLS handshake, with the certificate where one is given, until the server ends it or goes on
- *
- *   login        a whole handshake, one review, and gone
- *
- *   renegotiate  TLS 1.2, and then the client asks for another handshake
- *
- *   key-update   TLS 1.3, and then new keys, again and again
+ *   login      a whole handshake, one review, and gone
+ *   renegotiate
+ *              TLS 1.2, and then the client asks for another handshake
+ *   key-update TLS 1.3, and then new keys, again and again
  *
  * Prints one line of JSON: connections, bytes sent, and how often each end was met.
  */

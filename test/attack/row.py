@@ -100,12 +100,17 @@ def settled(condition, seconds):
     return True
 
 
+def wait_closed(bed, n_before):
+    """Until all connections of the attack are gone, or the process is."""
+    settled(lambda: not bed.is_alive() or bed.n_descriptors() <= n_before, 20)
+
+
 def rehearse(bed, row, n_before):
     """Until a rehearsal adds next to nothing to what malloc keeps. Where each adds the same, as a leak does, that is never so."""
     memory = bed.memory()
     for _ in range(MOST_REHEARSALS):
         assault(bed, row, row.rehearsal_seconds)
-        settled(lambda: bed.n_descriptors() <= n_before, 20)
+        wait_closed(bed, n_before)
         settled(bed.is_live, 20)
         before, memory = memory, bed.memory()
         if memory <= before * ENOUGH_RATIO:
@@ -146,34 +151,34 @@ def carry_out(row, folder, certificates):
 
 
 def measure_after(bed, row, result, n_before, closed_before):
-    settled(lambda: not bed.is_alive() or bed.n_descriptors() <= n_before, 20)
+    wait_closed(bed, n_before)
     if not settled(lambda: bed.is_live() or not bed.is_alive(), 20):
         result.faults.append("/livez does not answer after it")
         return
     result.closed = {reason: n - closed_before.get(reason, 0) for reason, n in bed.closed().items()}
-    result.memory_after = memory_after(bed, result.memory_before)
-    while bed.is_alive() and not is_back(result) and result.encores < MOST_ENCORES:
+    read_memory_after(bed, result)
+    while bed.is_alive() and not is_back(result, result.memory_after) and result.encores < MOST_ENCORES:
         result.encores += 1
         result.memory_before = result.memory_after
         result.ends = collections.Counter(result.ends) + assault(bed, row, row.seconds)[2]
-        settled(lambda: not bed.is_alive() or bed.n_descriptors() <= n_before, 20)
+        wait_closed(bed, n_before)
         if bed.is_alive():
-            result.memory_after = memory_after(bed, result.memory_before)
+            read_memory_after(bed, result)
     if not bed.is_alive():
         return
     result.memory_peak = bed.peak()
     result.descriptors = (n_before, bed.n_descriptors())
 
 
-def memory_after(bed, before):
-    """When it is back within 5 % of that, or ten seconds later."""
-    settled(lambda: bed.memory() <= before * MEMORY_RATIO, 10)
-    return bed.memory()
+def read_memory_after(bed, result):
+    """When it is back, or ten seconds later."""
+    settled(lambda: is_back(result, bed.memory()), 10)
+    result.memory_after = bed.memory()
 
 
-def is_back(result):
-    """Within 5 % of what it was before the first time: what each encore adds is held to the same, or a leak would hide in its own growth."""
-    return result.memory_after - result.memory_before <= (MEMORY_RATIO - 1) * result.memory_first
+def is_back(result, memory):
+    """Each time may add 5 % of what it was before the first one: of the time before, a leak would hide in its own growth."""
+    return memory - result.memory_before <= (MEMORY_RATIO - 1) * result.memory_first
 
 
 def judge(bed, row, result, n_before):
@@ -189,7 +194,7 @@ def judge(bed, row, result, n_before):
         faults.append(f"no connection was closed for {' or '.join(row.closed)}")
     if result.descriptors[1] > n_before:
         faults.append(f"{result.descriptors[1]} descriptors, {n_before} before")
-    if not is_back(result):
+    if not is_back(result, result.memory_after):
         faults.append(f"memory {result.memory_after / result.memory_before - 1:+.0%}")
     if result.memory_peak > MEMORY_LIMIT:
         faults.append(f"{result.memory_peak // MEBIBYTE} MiB, the container has {MEMORY_LIMIT // MEBIBYTE}")

@@ -404,7 +404,8 @@ def handshakes(bench, rounds, seconds):
     server that speaks HTTP/2."""
     at_once, slow = bench.provider(0), bench.provider(100)
     cached, asks = ([bench.webhook(provider, entries=1000000), bench.go_webhook(provider, "-http2")] for provider in (at_once, slow))
-    new, first = ("-tokens", 100000000), itertools.count(10000000, 1000000)  # in no round the same as in another
+    # Of those, each run has others; of a thousand, each has all.
+    new, first = ("-tokens", 100000000), itertools.count(10000000, 1000000)
     patterns = [(f"{n} callers, each again at once, from the cache", cached, ("-concurrent", n)) for n in (1, 25, 200)]
     patterns += [(f"{n} logins at the same moment each second, from the cache", cached, ("-concurrent", n, "-every", "1s"))
                  for n in (25, 200)]
@@ -412,8 +413,7 @@ def handshakes(bench, rounds, seconds):
                  for n in (1, 25, 200)]
     for what, servers, options in patterns:
         for server in servers:
-            runs = [log_in_as_api_server(bench, server, seconds, *options, *(("-first", next(first)) if options[-2:] == new else ()))
-                    for _ in range(rounds)]
+            runs = [log_in_as_api_server(bench, server, seconds, *options, "-first", next(first)) for _ in range(rounds)]
             print(f"{what}: {'ours' if server is servers[0] else 'Go'}, {runs[0]['protocol']}")
             row("  logins a second", [run["per_second"] for run in runs])
             row("  handshakes a second", [run["handshakes"] / run["seconds"] for run in runs])

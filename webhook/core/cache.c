@@ -13,6 +13,7 @@
 #define MAX_SHARDS 16
 /* Below this, the luck of the keys would leave some shards full while others are empty. */
 #define MIN_FACTS_PER_SHARD 64
+/* Facts that one eviction looks at, with the lock held. */
 #define MAX_PASSED_OVER 16
 #define CACHE_LINE_BYTES 64
 /* What a hit reads of most facts and identities. */
@@ -73,8 +74,6 @@ static struct fact *find(const struct shard *shard, const uint8_t *key) {
     fetch_ahead(fact, FACT_AHEAD_BYTES);
     while (fact != NULL && memcmp(fact->key, key, DIGEST_BYTES) != 0)
         fact = fact->link.bucket_next;
-    if (fact != NULL)
-        fetch_ahead(fact->link.identity, IDENTITY_AHEAD_BYTES);
     return fact;
 }
 
@@ -292,6 +291,8 @@ static int look_up(struct cache *cache, const uint8_t key[DIGEST_BYTES], const s
     struct shard *shard = shard_of(cache, key);
     pthread_mutex_lock(&shard->lock);
     struct fact *fact = find(shard, key);
+    if (fact != NULL)
+        fetch_ahead(fact->link.identity, IDENTITY_AHEAD_BYTES); /* while the token is compared */
     if (fact == NULL || (token != NULL && !secret_equal(fact_token(fact), *token))) {
         pthread_mutex_unlock(&shard->lock);
         return CACHE_MISS;

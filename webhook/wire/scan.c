@@ -78,8 +78,8 @@ static int compare_names(const struct scan *scan, const struct scan_name *a, con
     return scan_string_compare(string_of(scan, a), string_of(scan, b));
 }
 
-static int fail_duplicate(struct scan *scan, const struct scan_name *a, const struct scan_name *b) {
-    return fail(scan, SCAN_DUPLICATE, scan->start + (a->offset > b->offset ? a->offset : b->offset));
+static int fail_duplicate(struct scan *scan, const struct scan_name *name) {
+    return fail(scan, SCAN_DUPLICATE, scan->start + name->offset);
 }
 
 /* The usual object: so few and short names that comparing each with each, by length first, costs next to nothing. */
@@ -87,7 +87,7 @@ static int check_few(struct scan *scan, const struct scan_name *names, size_t n)
     for (size_t i = 1; i < n; i++) {
         for (size_t j = 0; j < i; j++) {
             if (names[i].n_bytes == names[j].n_bytes && compare_names(scan, &names[i], &names[j]) == 0)
-                return fail_duplicate(scan, &names[i], &names[j]);
+                return fail_duplicate(scan, &names[i]);
         }
     }
     return 0;
@@ -153,14 +153,13 @@ static struct scan_string read_again(const struct scan *scan, const struct scan_
     return string;
 }
 
-/* The last name before names[i] that is equal to it, or NULL. Two that are not equal have the same hash once in a billion.
- */
-static const struct scan_name *find_equal(const struct scan *scan, const struct scan_name *names, size_t i) {
+/* Whether one before names[i] is equal to it. Two that are not equal have the same hash once in a billion. */
+static bool is_doubled(const struct scan *scan, const struct scan_name *names, size_t i) {
     for (size_t j = i; j > 0 && names[j - 1].hash == names[i].hash; j--) {
         if (scan_string_compare(read_again(scan, &names[j - 1]), read_again(scan, &names[i])) == 0)
-            return &names[j - 1];
+            return true;
     }
-    return NULL;
+    return false;
 }
 
 /*
@@ -173,12 +172,12 @@ static int check_many(struct scan *scan, struct scan_name *names, size_t n) {
         return 0;
     hash_names(scan, names, n);
     sort(names, n);
-    const struct scan_name *doubled = NULL;
+    const struct scan_name *first = NULL;
     for (size_t i = 1; i < n; i++) {
-        if (find_equal(scan, names, i) != NULL && (doubled == NULL || names[i].offset < doubled->offset))
-            doubled = &names[i];
+        if (is_doubled(scan, names, i) && (first == NULL || names[i].offset < first->offset))
+            first = &names[i];
     }
-    return doubled == NULL ? 0 : fail(scan, SCAN_DUPLICATE, scan->start + doubled->offset);
+    return first == NULL ? 0 : fail_duplicate(scan, first);
 }
 
 /* A few that are long, or have to be unescaped for each comparison, are as bad as many. */

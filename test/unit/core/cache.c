@@ -268,12 +268,12 @@ Test(cache, no_more_than_sixteen_are_passed_over_at_a_time) {
 Test(cache, a_look_at_what_was_just_put_in_is_no_use) {
     struct cache *cache = make_cache(2, 3, 100000000);
     struct fact *fact = make(1, FACT_ACTIVE, 0, 100), *found;
-    struct identity *identity, *none = NULL;
+    struct identity *identity;
     cache_insert(cache, fact);
     insert(cache, 2);
     cr_assert_eq(cache_peek(cache, fact->key, fact_token(fact), &found, &identity), 0);
     cr_expect_eq(found, fact);
-    cr_expect_eq(identity, none);
+    cr_expect_null(identity);
     insert(cache, 3);
     cr_expect_null(look(cache, 1));
     cr_expect_not_null(look(cache, 2));

@@ -354,7 +354,7 @@ Test(scan, bounds_the_members_of_all_open_objects) {
 }
 
 Test(scan, finds_a_duplicate_wherever_it_is_among_any_number_of_members) {
-    static const size_t counts[] = {2, 3, 7, 8, 9, 10, 47, 100, LIMIT_JSON_MEMBERS};
+    static const size_t counts[] = {2, 3, 7, 8, 9, 10, 17, 47, 48, 49, 50, 100, LIMIT_JSON_MEMBERS};
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
         const size_t n = counts[i], step = n > 20 ? n / 7 : 1;
         char *memory;
