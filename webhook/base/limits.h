@@ -66,6 +66,10 @@
    that a refusal needs no memory. */
 #define LIMIT_AUTHORIZATION_ANSWER_BYTES ((size_t)1024)
 
+/* A reply's body that is copied behind its header. h2o makes TLS records of 1,400 bytes, so a larger one would take many
+   anyhow. */
+#define LIMIT_REPLY_PIECE_BYTES ((size_t)8 * 1024)
+
 /* ---- handles ---- */
 
 /* A handle of today has 117 bytes, until the year 2286. */
