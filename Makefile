@@ -143,11 +143,11 @@ alerts: ## check the alerts, and what fires in which outage, by Prometheus' prom
 LOAD_TOOLS := $(BUILD)/test/bench/load $(BUILD)/test/bench/provider
 LOAD_SOURCES := $(addprefix test/bench/,load.c client.c crowd.c token.c histogram.c cpu_time.c)
 LOAD_FLAGS := $(CPPFLAGS) -std=gnu17 -O2 -g $(WARNINGS) -Wno-conversion
-$(BUILD)/test/bench/load: $(LOAD_SOURCES) $(wildcard test/bench/*.h)
+$(BUILD)/test/bench/load: $(LOAD_SOURCES) $(wildcard test/bench/*.h) test/lib/program.h
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(LOAD_FLAGS) -o $@ $(filter %.c,$^) -lssl -lcrypto
-$(BUILD)/test/bench/provider: test/bench/provider.c test/bench/token.c test/bench/token.h
+$(BUILD)/test/bench/provider: test/bench/provider.c test/bench/token.c test/bench/token.h test/lib/program.h
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(LOAD_FLAGS) -o $@ $(filter %.c,$^) -lh2o-evloop -lssl -lcrypto
@@ -183,7 +183,7 @@ fuzz: ## run every fuzz target for a while, two at a time (make fuzz TEST=scan S
 
 # In C: what Python is too slow for, and the client whose time is taken.
 ATTACK_PROGRAMS := $(patsubst test/attack/%.c,$(BUILD)/attack/%,$(wildcard test/attack/*.c))
-$(BUILD)/attack/%: test/attack/%.c $(BUILD)/flags
+$(BUILD)/attack/%: test/attack/%.c test/lib/program.h $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,TEST,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< -lssl -lcrypto

@@ -33,6 +33,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../lib/program.h"
+
 #define MAX_THREADS 512
 #define MAX_ENDS 32
 #define PATIENCE_S 5
@@ -59,17 +61,6 @@ static int64_t end_ns;
 static _Atomic size_t n_connections, n_bytes;
 static struct end ends[MAX_ENDS];
 static pthread_mutex_t ends_lock = PTHREAD_MUTEX_INITIALIZER;
-
-static int64_t now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000000000LL + now.tv_nsec;
-}
-
-static void die(const char *what) {
-    fprintf(stderr, "flood: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
 
 static void met(const char *word) {
     pthread_mutex_lock(&ends_lock);

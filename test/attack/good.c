@@ -28,6 +28,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../lib/program.h"
+
 #define N_KEPT 2
 #define KEPT_INTERVAL_NS 10000000LL /* of each: a login every 5 ms */
 #define N_NEW 20
@@ -52,17 +54,6 @@ static pthread_mutex_t records_lock = PTHREAD_MUTEX_INITIALIZER;
 static SSL_CTX *context;
 static int port, operations_port;
 static char request_text[ROOM_BYTES];
-
-static int64_t now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000000000LL + now.tv_nsec;
-}
-
-static void die(const char *what) {
-    fprintf(stderr, "good: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
 
 /* ---- what came of a try ---- */
 

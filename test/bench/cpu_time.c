@@ -1,16 +1,12 @@
 #include "cpu_time.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void die(const char *path) {
-    fprintf(stderr, "load: %s: %s\n", path, strerror(errno));
-    exit(1);
-}
+#include "../lib/program.h"
 
 /* The first number of its schedstat. */
 static uint64_t thread_ns(const char *threads, const char *thread) {

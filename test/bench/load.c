@@ -26,7 +26,6 @@
  *
  * Prints one JSON object. One thread, loopback only.
  */
-#include <errno.h>
 #include <getopt.h>
 #include <openssl/ssl.h>
 #include <signal.h>
@@ -40,6 +39,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../lib/program.h"
 #include "client.h"
 #include "cpu_time.h"
 #include "crowd.h"
@@ -82,17 +82,6 @@ static struct histogram times;
 static size_t n_errors, n_sent, n_warmed;
 static uint64_t run_id;
 static bool is_ending, is_settling, is_catching_up;
-
-static int64_t now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000000000LL + now.tv_nsec;
-}
-
-static void die(const char *what) {
-    fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
 
 /* ---- requests ---- */
 

@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../lib/program.h"
 #include "token.h"
 
 #define MAX_DESCRIPTORS 8192
@@ -168,9 +169,7 @@ static h2o_linklist_t queue;
 static int timer;
 
 static int64_t now_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    return now_ns() / 1000;
 }
 
 static void set_timer(int64_t due_us) {
