@@ -9,7 +9,7 @@ TTL_SECONDS = 1.0
 
 def issuer_for(provider, changes=None, client=BASIC):
     base = {
-        "introspection": {"client": {"id": client.id, "method": client.method}},
+        "introspection": {"client": {"id": client.id, "method": client.method}, "timeout": "10s"},  # the machine does other things too
         "cache": {"ttl": f"{TTL_SECONDS:g}s", "negativeTTL": f"{TTL_SECONDS:g}s"},
     }
     issuer = configuration.issuer(provider, base, discovery=True)
