@@ -113,7 +113,7 @@ issuers:
   introspection:                          # the endpoint comes from the provider's discovery document
     client: {id: kube-introspect, method: client_secret_basic, secretFile: client-secret}
     absentTokenType: Refuse
-    timeout: 10s                          # the usual 2 s are for a provider that has a machine to itself
+    timeout: 10s                          # instead of 2 s: the provider shares this machine
   cache: {ttl: ${TTL_SECONDS}s, negativeTTL: ${TTL_SECONDS}s}
   claimMappings:
     username: {claim: preferred_username, prefix: "demo:"}

@@ -20,10 +20,7 @@ CREDENTIAL = "kube-introspect.io/credential"
 # The outer cache of kube-apiserver, which no flag changes.
 OUTER_SECONDS = 10
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps?limit=1"
-ISSUER = {
-    "claimMappings": {"extra": [{"key": "example.com/email", "claim": "email"}]},
-    "introspection": {"timeout": "10s"},  # the machine does other things too
-}
+ISSUER = {"claimMappings": {"extra": [{"key": "example.com/email", "claim": "email"}]}}
 
 # Developers may read config maps; nobody else of the provider may do anything.
 DEVELOPERS = (
