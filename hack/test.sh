@@ -4,7 +4,8 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+failures=$(mktemp)
+trap 'rm -f "$log" "$failures"' EXIT
 passed=0 failed=0 skipped=0 broken=()
 
 number() { # LINE WORD: the number before the word, 0 where there is none
@@ -31,12 +32,20 @@ count() {
     done < <(grep -E '^\[====\] Synthesis:|^[0-9]+ (passed|failed)|^=+ .*(passed|failed)|^verify: ' "$log")
 }
 
+# The lines that name what failed, to be read at the end: pytest's summary, Criterion's tests and
+# assertions, rows of attack and chaos, make's targets.
+name_failures() { # STAGE
+    grep -aE '^(FAILED|ERROR) |^\[(FAIL|CRASH)\]|^\[----\] +[^ ]|^make.*\*\*\*|^--- .* failed|DOES NOT HOLD|again: make ' "$log" | cut -c 1-300 | tail -n 30 |
+        sed "s/^/$1: /" >>"$failures"
+}
+
 stage() { # NAME COMMAND...
     local name=$1 start=$SECONDS
     shift
     echo "==== $name"
     if "$@" 2>&1 | tee "$log"; [ "${PIPESTATUS[0]}" -ne 0 ]; then
         broken+=("$name")
+        name_failures "$name"
     fi
     count
     echo "---- $name took $((SECONDS - start)) s"
@@ -67,6 +76,7 @@ for name in "${stages[@]}"; do
     esac
 done
 [ "$failed" -ge "${#broken[@]}" ] || failed=${#broken[@]}
+cat "$failures"
 [ ${#broken[@]} = 0 ] || echo "failed: ${broken[*]}"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ ${#broken[@]} = 0 ]
