@@ -139,6 +139,11 @@
 #define LIMIT_FETCH_TURN_MS 500
 /* Replies that are read before deadlines are looked at again: one of 85 kB takes up to 30 ms on a busy core. */
 #define LIMIT_FETCH_EVENTS_A_TURN 8
+/* Where loop and fetch thread share a core: so many questions lie untaken before the loop lets the fetch thread go first, or its turn
+ * over many connections keeps the first of them from the provider until the last is read. Only for a provider that usually takes so
+ * long: with a quick one the core is what callers wait for, and each change of threads costs some of it. */
+#define LIMIT_FETCH_INBOX_UNTAKEN 8
+#define LIMIT_PROVIDER_QUICK_US 4000
 /* A connection to a provider that was not used for so long is closed: what lies between may have forgotten it, and then
    says nothing. Balancers forget after a minute. */
 #define LIMIT_PROVIDER_IDLE_MS 50000

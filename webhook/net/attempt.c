@@ -277,7 +277,9 @@ static void on_done(struct call *call, CURLcode code) {
         return;
     struct reply reply;
     reply_read(&result, &reply);
-    metrics_call_end(lane->lanes->metrics, lane->provider->metrics_row, reply.outcome, clock_mono_us() - call->begun_us);
+    const int64_t took_us = clock_mono_us() - call->begun_us;
+    provider_took(lane->provider, took_us);
+    metrics_call_end(lane->lanes->metrics, lane->provider->metrics_row, reply.outcome, took_us);
     if (!ask_again(lane, flight, call, &reply)) {
         if (!pause_for_retry(lane, flight, &result, &reply))
             conclude(lane, flight, call, &result, &reply);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -9,6 +10,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "net/lane.h"
+#include "net/provider.h"
 
 /* Lock order: one lock. With it held nothing waits, and nothing is called that takes another. */
 struct fetch {
@@ -19,6 +21,7 @@ struct fetch {
 
     pthread_mutex_t lock; /* of all below */
     struct flight *inbox, **inbox_last;
+    size_t n_inbox;
     struct provider **configured; /* counted */
     size_t n_configured;
     bool has_configuration; /* that the thread has not taken over yet */
@@ -37,6 +40,7 @@ static struct flight *take_inbox(struct fetch *fetch, bool *ret_is_stopping) {
     struct flight *const first = fetch->inbox;
     fetch->inbox = NULL;
     fetch->inbox_last = &fetch->inbox;
+    fetch->n_inbox = 0;
     if (fetch->has_configuration) {
         lanes_configure(&fetch->lanes, fetch->configured, fetch->n_configured);
         fetch->has_configuration = false;
@@ -181,6 +185,7 @@ int fetch_configure(struct fetch *fetch, struct provider *const *providers, size
 
 int fetch_ask(struct fetch *fetch, struct provider *provider, const uint8_t key[DIGEST_BYTES], struct text token,
               struct ticket *ticket) {
+    const bool is_quick = provider_is_quick(provider);
     struct flight *flight;
     const int r = flight_new(provider, key, token, ticket, now_of(fetch), &flight);
     if (r != 0)
@@ -188,9 +193,11 @@ int fetch_ask(struct fetch *fetch, struct provider *provider, const uint8_t key[
     pthread_mutex_lock(&fetch->lock);
     const bool is_stopping = fetch->is_stopping;
     const bool was_empty = fetch->inbox == NULL;
+    bool is_untaken = false;
     if (!is_stopping) {
         *fetch->inbox_last = flight;
         fetch->inbox_last = &flight->next;
+        is_untaken = ++fetch->n_inbox % LIMIT_FETCH_INBOX_UNTAKEN == 0;
     }
     pthread_mutex_unlock(&fetch->lock);
     if (is_stopping) {
@@ -199,6 +206,8 @@ int fetch_ask(struct fetch *fetch, struct provider *provider, const uint8_t key[
     }
     if (was_empty) /* otherwise the one that came first has woken the thread */
         multi_wake(&fetch->multi);
+    if (is_untaken && !is_quick)
+        sched_yield();
     return 0;
 }
 

@@ -51,6 +51,9 @@ int fetch_configure(struct fetch *fetch, struct provider *const *providers, size
  *
  * The fact of a successful call is in the cache before the first ticket is delivered.
  *
+ * Gives up the core for a moment (sched_yield) where so many questions for a provider that is not quick lie untaken that
+ * the fetch thread seems to wait for it: LIMIT_FETCH_INBOX_UNTAKEN.
+ *
  * token   copied; wiped when the flight ends
  * ticket  the fetch thread's after success
  *

@@ -98,3 +98,12 @@ struct decide_issuer provider_key(const struct provider *provider) {
         .client = text_of(config_of(provider->snapshot, provider->issuer)->client_id),
     };
 }
+
+void provider_took(struct provider *provider, int64_t took_us) {
+    const int64_t usual_us = atomic_load_explicit(&provider->usual_us, memory_order_relaxed);
+    atomic_store_explicit(&provider->usual_us, usual_us + (took_us - usual_us) / 16, memory_order_relaxed);
+}
+
+bool provider_is_quick(const struct provider *provider) {
+    return atomic_load_explicit(&provider->usual_us, memory_order_relaxed) < LIMIT_PROVIDER_QUICK_US;
+}

@@ -2,7 +2,7 @@
  * An issuer's provider at run time: its introspection endpoint, as configured or discovered, and what a call to it needs.
  * Counted. Belongs to one runtime (one generation of the configuration), so a call under way keeps what it started with.
  *
- * Everything but the endpoint is immutable. The endpoint is published by the fetch thread and read by loops.
+ * Everything but the endpoint and the usual time is immutable. Those are published by the fetch thread and read by loops.
  */
 #pragma once
 
@@ -18,6 +18,7 @@ struct provider {
     size_t issuer;             /* index */
     size_t metrics_row;
     _Atomic(const char *) endpoint; /* NULL: not discovered yet. A published string lives as long as the provider. */
+    _Atomic int64_t usual_us;       /* what its calls take, smoothed over the last dozen or so */
     struct lane *lane;              /* the fetch thread's own: its queue, calls and discovery (lane.h) */
 };
 
@@ -40,3 +41,8 @@ void provider_unref(struct provider *provider);
 
 /* The endpoint and client that facts of this provider are keyed by. Borrowed for the provider's life. Any thread. */
 struct decide_issuer provider_key(const struct provider *provider);
+
+/* Notes what a call took, from its start to its reply or failure. The fetch thread. */
+void provider_took(struct provider *provider, int64_t took_us);
+/* Whether calls usually take less than LIMIT_PROVIDER_QUICK_US; true until some were made. Any thread. */
+bool provider_is_quick(const struct provider *provider);

@@ -77,6 +77,55 @@ Test(fetch, asking_while_it_stops_is_refused) {
     world_deinit(&world);
 }
 
+/* ---- who goes first ---- */
+
+static _Atomic unsigned n_yields;
+
+int sched_yield(void) {
+    n_yields++;
+    return 0;
+}
+
+static void deliver_at_the_gate(struct ticket *ticket) {
+    gate_pass(((struct caller *)(void *)ticket)->world);
+    on_delivery(ticket);
+}
+
+/* Keeps the fetch thread in a delivery while so many are asked, and gives how often their caller let it go first. */
+static unsigned yields_of(struct world *world, struct caller *callers, size_t n_callers) {
+    struct caller late = {.world = world, .ticket = {.deliver = deliver_at_the_gate}};
+    uint8_t key[DIGEST_BYTES];
+    key_of(TEXT("late"), key);
+    gate_close(world);
+    cr_assert_eq(fetch_ask(world->fetch, world->provider, key, TEXT("late"), &late.ticket), 0);
+    wait_for(world, &world->n_at_gate, 1);
+    n_yields = 0;
+    for (size_t i = 0; i < n_callers; i++)
+        cr_assert_eq(call_of(world, &callers[i], "next", LONG_MS), 0);
+    const unsigned n = n_yields;
+    gate_open(world);
+    caller_wait(&late);
+    for (size_t i = 0; i < n_callers; i++) {
+        caller_wait(&callers[i]);
+        fact_unref(callers[i].ticket.fact);
+    }
+    return n;
+}
+
+Test(fetch, a_slow_providers_questions_do_not_lie_untaken_while_many_more_are_read) {
+    struct world world;
+    world_init(&world);
+    world_start(&world, answer_active);
+    struct caller callers[3 * LIMIT_FETCH_INBOX_UNTAKEN - 1];
+    const size_t n_callers = sizeof(callers) / sizeof(*callers);
+    cr_assert_eq(yields_of(&world, callers, n_callers), 0, "a quick one's do");
+    world.provider->usual_us = 20000;
+    cr_assert_eq(yields_of(&world, callers, n_callers), 2);
+    world.provider->usual_us = 20000;
+    cr_assert_eq(yields_of(&world, callers, LIMIT_FETCH_INBOX_UNTAKEN - 1), 0);
+    world_deinit(&world);
+}
+
 /* ---- looking at it ---- */
 
 Test(fetch, a_thread_that_turns_is_never_idle_for_long) {

@@ -152,6 +152,26 @@ Test(provider, an_endpoint_that_was_configured_is_not_taken_for_a_discovered_one
     world_deinit(&world);
 }
 
+Test(provider, it_is_quick_until_its_calls_take_long_and_quick_again_when_they_do_not) {
+    struct world world;
+    world_init(&world);
+    world_make_provider(&world, NULL);
+    struct provider *const provider = world.provider;
+    cr_assert(provider_is_quick(provider), "nothing is known of it");
+    provider_took(provider, 10 * LIMIT_PROVIDER_QUICK_US);
+    cr_assert(provider_is_quick(provider), "one slow call says little");
+    for (unsigned i = 0; i < 12; i++)
+        provider_took(provider, 2 * LIMIT_PROVIDER_QUICK_US);
+    cr_assert_not(provider_is_quick(provider));
+    for (unsigned i = 0; i < 100; i++)
+        provider_took(provider, 2 * LIMIT_PROVIDER_QUICK_US);
+    cr_assert_not(provider_is_quick(provider));
+    for (unsigned i = 0; i < 12; i++)
+        provider_took(provider, LIMIT_PROVIDER_QUICK_US / 20);
+    cr_assert(provider_is_quick(provider));
+    world_deinit(&world);
+}
+
 Test(provider, each_failed_allocation_is_survived) {
     struct world world;
     world_without_server(&world);
