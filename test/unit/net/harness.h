@@ -66,6 +66,13 @@ static inline bool gate_is_open(struct world *world) {
     return is_open;
 }
 
+static inline bool gate_is_reached(struct world *world) {
+    pthread_mutex_lock(&world->lock);
+    const bool is_reached = world->n_at_gate > 0;
+    pthread_mutex_unlock(&world->lock);
+    return is_reached;
+}
+
 static inline void gate_open(struct world *world) {
     pthread_mutex_lock(&world->lock);
     world->gate_is_open = true;
@@ -98,9 +105,10 @@ static inline void wait_for(struct world *world, const unsigned *count, unsigned
 #define EVENTUALLY(condition)                                                                                              \
     do {                                                                                                                   \
         const int64_t end_us = clock_mono_us() + LONG_MS * 1000;                                                           \
-        while (!(condition) && clock_mono_us() < end_us)                                                                   \
+        bool holds; /* kept: what held for a moment need not hold any more when it is looked at again */                   \
+        while (!(holds = (condition)) && clock_mono_us() < end_us)                                                         \
             poll(NULL, 0, 2);                                                                                              \
-        cr_assert(condition, "never: " #condition);                                                                        \
+        cr_assert(holds, "never: " #condition);                                                                            \
     } while (0)
 
 /* ---- callers ---- */

@@ -52,9 +52,10 @@ struct site {
 #define MUST_COME(condition)                                                                                               \
     do {                                                                                                                   \
         const int64_t end_us = clock_mono_us() + LONG_MS * 1000;                                                           \
-        while (!(condition) && clock_mono_us() < end_us)                                                                   \
+        bool holds;                                                                                                        \
+        while (!(holds = (condition)) && clock_mono_us() < end_us)                                                         \
             poll(NULL, 0, 2);                                                                                              \
-        MUST(condition);                                                                                                   \
+        MUST(holds &&#condition);                                                                                          \
     } while (0)
 
 static inline bool site_holds(struct site *site, const struct https_request *request) {
@@ -70,7 +71,8 @@ static inline void site_answers(void *context, const struct https_request *reque
     https_reply(request, site->status, "application/json", NULL, site->reply);
 }
 
-/* Of a test's one role: it answers one kind of review, with the program's own limits, and waits as long as the test does. */
+/* Of a test's one role: it answers one kind of review, with the program's own limits, and waits as long as the test does.
+ */
 #define SITE_ROLE(kind, ...)                                                                                               \
     static void register_kind(struct loop *loop, h2o_pathconf_t *path) {                                                   \
         static const struct review_kind *const kinds[] = {&(kind)};                                                        \

@@ -128,9 +128,10 @@ static ssize_t disk_hanging(int fd, const void *bytes, size_t n_bytes) {
 #define wait_for(condition)                                                                                                \
     do {                                                                                                                   \
         const int64_t until_ms = clock_mono_ms(&clock_system) + WAIT_MS;                                                   \
-        while (!(condition) && clock_mono_ms(&clock_system) < until_ms)                                                    \
+        bool holds;                                                                                                        \
+        while (!(holds = (condition)) && clock_mono_ms(&clock_system) < until_ms)                                          \
             pause_ms();                                                                                                    \
-        cr_assert(condition);                                                                                              \
+        cr_assert(holds, "never: " #condition);                                                                            \
     } while (0)
 
 static struct audit *start(const char *path, bool refuse) {
