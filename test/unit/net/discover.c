@@ -135,9 +135,12 @@ Test(discover, a_ticket_waits_for_discovery_under_way) {
     wait_for(&script->world, &script->world.n_at_gate, 1);
     char room[256];
     cr_assert_str_eq(described(&script->world, room), "[-]corp endpoint not known; discovery is under way\n");
-    struct caller patient, hasty;
+    struct caller patient, hasty, late;
     cr_assert_eq(call_of(&script->world, &patient, "a", LONG_MS), 0);
-    cr_assert_eq(call_of(&script->world, &hasty, "b", 50), 0);
+    cr_assert_eq(call_of(&script->world, &hasty, "b", 5000), 0);
+    cr_assert_eq(call_of(&script->world, &late, "c", 0), 0);
+    caller_wait(&late); /* so those before it have been taken */
+    go_on(&script->world, 5000);
     caller_wait(&hasty);
     cr_assert_eq(hasty.ticket.reason, REASON_DISCOVERY_FAILED, "%s", reason_word(hasty.ticket.reason));
     gate_open(&script->world);

@@ -120,7 +120,7 @@ Test(followup, of_a_young_fact_asks_nobody) {
     site_learn(&site, SITE_REPLY);
     expect_outcome("ok hit");
     cr_expect(has_fact);
-    pass(4000);
+    pass(1000);
     expect_outcome("ok hit");
     cr_expect_eq(n_calls(), 0);
 }

@@ -180,6 +180,14 @@ static inline bool is_cached(struct world *world, const char *token) {
     return true;
 }
 
+static inline bool metrics_has(struct world *world, const char *row) {
+    struct buffer buffer __attribute__((cleanup(buffer_deinit)));
+    buffer_init(&buffer, LIMIT_METRICS_BYTES);
+    metrics_render(world->metrics, NULL, NULL, "v1", &buffer);
+    buffer_append_char(&buffer, '\0');
+    return strstr(buffer.data, row) != NULL;
+}
+
 /* ---- the world ---- */
 
 static inline struct secret *secret_of(const char *string) {
@@ -212,7 +220,7 @@ static inline void world_init(struct world *world) {
                                                          .method = CLIENT_SECRET_BASIC,
                                                          .secret_file = (char *)"secrets/client-secret",
                                                          .ca_file = (char *)"ca.crt",
-                                                         .timeout_ms = 5000,
+                                                         .timeout_ms = LONG_MS,
                                                          .max_concurrent = 8,
                                                          .budget = {.unknown_permille = 1000}};
     world->files.client_secrets[0] = secret_of(SENTINEL_SECRET);

@@ -10,14 +10,6 @@ static void answer_with_the_status(void *context, const struct https_request *re
     https_reply(request, status, "application/json", NULL, ACTIVE);
 }
 
-static bool metrics_has(struct world *world, const char *row) {
-    struct buffer buffer __attribute__((cleanup(buffer_deinit)));
-    buffer_init(&buffer, LIMIT_METRICS_BYTES);
-    metrics_render(world->metrics, NULL, NULL, "v1", &buffer);
-    buffer_append_char(&buffer, '\0');
-    return strstr(buffer.data, row) != NULL;
-}
-
 static void refresh(struct world *world) {
     uint8_t key[DIGEST_BYTES];
     key_of(TEXT(SENTINEL_TOKEN), key);

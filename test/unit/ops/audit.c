@@ -628,7 +628,7 @@ Test(audit, a_renamed_file_is_noticed_and_no_line_is_lost) {
         wait_for(has_content("log/audit"));
         cr_assert_eq(rename("log/audit", old), 0);
         cr_assert_eq(write_id(audit, id++), 0);
-        wait_for(has_content("log/audit"));
+        wait_for(stats_of(audit).n_written == id && access("log/audit", F_OK) == 0);
     }
     audit_stop(audit);
     bool seen[6] = {0};
@@ -859,12 +859,19 @@ Test(audit, a_line_that_a_full_disk_cut_is_whole_in_the_next_file) {
     free(old);
 }
 
+/* As often as it takes: the writer may look between the two, and make its file again. */
+static void remove_folder(void) {
+    do
+        (void)unlink("log/audit");
+    while (rmdir("log") != 0 && errno == ENOTEMPTY);
+    cr_assert_neq(access("log", F_OK), 0);
+}
+
 Test(audit, a_vanished_folder_refuses_until_it_is_back) {
     struct audit *audit = start("log/audit", true);
     cr_assert_eq(write_id(audit, 0), 0);
     wait_for(stats_of(audit).n_written == 1);
-    cr_assert_eq(unlink("log/audit"), 0);
-    cr_assert_eq(rmdir("log"), 0);
+    remove_folder();
     wait_for(!stats_of(audit).writable); /* noticed without a record */
     cr_assert_eq(write_id(audit, 0), AUDIT_REFUSED);
     cr_assert_eq(mkdir("log", 0700), 0);
@@ -876,8 +883,7 @@ Test(audit, a_vanished_folder_refuses_until_it_is_back) {
 
 Test(audit, with_continue_records_wait_for_a_vanished_folder) {
     struct audit *audit = start("log/audit", false);
-    cr_assert_eq(unlink("log/audit"), 0);
-    cr_assert_eq(rmdir("log"), 0);
+    remove_folder();
     wait_for(!stats_of(audit).writable);
     for (uint64_t id = 0; id < 10; id++)
         cr_assert_eq(write_id(audit, id), 0);
@@ -964,7 +970,7 @@ Test(audit, stop_gives_a_full_disk_up_after_five_seconds) {
     audit_stop(audit);
     const int64_t took_ms = clock_mono_ms(&clock_system) - begin_ms;
     cr_assert_geq(took_ms, LIMIT_AUDIT_STOP_MS - 100);
-    cr_assert_lt(took_ms, LIMIT_AUDIT_STOP_MS + LIMIT_AUDIT_RETRY_MAX_MS + 1000);
+    cr_assert_lt(took_ms, LIMIT_AUDIT_STOP_MS + LIMIT_AUDIT_RETRY_MAX_MS + WAIT_MS);
 }
 
 static struct audit *volatile abandoned; /* so that a search for leaks does not find it */
@@ -976,10 +982,10 @@ Test(audit, a_disk_that_hangs_blocks_neither_callers_nor_the_stop) {
     int64_t begin_ms = clock_mono_ms(&clock_system);
     for (uint64_t id = 0; id < 1000; id++)
         cr_assert_eq(write_id(audit, id), 0);
-    cr_assert_lt(clock_mono_ms(&clock_system) - begin_ms, 2000);
+    cr_assert_lt(clock_mono_ms(&clock_system) - begin_ms, WAIT_MS);
     begin_ms = clock_mono_ms(&clock_system);
     audit_stop(audit);
-    cr_assert_lt(clock_mono_ms(&clock_system) - begin_ms, LIMIT_AUDIT_STOP_MS + LIMIT_AUDIT_RETRY_MAX_MS + 2000);
+    cr_assert_lt(clock_mono_ms(&clock_system) - begin_ms, LIMIT_AUDIT_STOP_MS + LIMIT_AUDIT_RETRY_MAX_MS + WAIT_MS);
     disk_hangs = false;
     wait_for(has_content("log/audit")); /* the thread was let go, not freed under */
 }
