@@ -88,7 +88,7 @@ class Bed:
         # An answer of 100 kB, for those who do not read it.
         self.large_token = self.provider.issue(groups=["g" * 200 + str(n) for n in range(500)])
         every = {"listeners": {"admission": admission.LISTENER}, "log": {"level": "info"}}
-        issuer = configuration.issuer(self.provider, {"cache": {"ttl": "10m"}})
+        issuer = configuration.issuer(self.provider, {"cache": {"ttl": "10m"}, "introspection": {"timeout": "2s"}})
         self.webhook = Attacked(folder, certificates, [issuer], configuration.merged(every, changes or {}), n_files=n_files)
         self.webhook.wait_ready()
         caller = self.webhook.caller()

@@ -15,7 +15,7 @@ GROUPS = ["on-call"]
 MIX = (830, 40, 30, 80, 20, 0)
 ISSUER = {
     "tokens": {"clientIDs": ["app"]},
-    "introspection": {"budget": {"perSecond": 1000, "burst": 2000}},
+    "introspection": {"timeout": "2s", "budget": {"perSecond": 1000, "burst": 2000}},
     "cache": {"negativeTTL": "1m"},
     "outage": {"maxStale": "1h", "groups": GROUPS},
     "clockSkew": "5s",

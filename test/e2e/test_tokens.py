@@ -143,7 +143,7 @@ def test_a_token_that_is_bound_to_a_certificate_is_refused(provider, start):
 
 
 def test_a_token_is_refused_once_it_has_expired_however_long_the_cache_would_keep_it(own_provider, start):
-    provider = own_provider(token_ttl=2)
+    provider = own_provider(token_ttl=6)
     login = start(provider, {"cache": {"ttl": "60s"}, "clockSkew": "0s"})
     token = provider.password()
     assert login.verdict(token) == ("allow", "ok")

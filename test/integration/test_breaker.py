@@ -23,7 +23,7 @@ def open_breaker(webhook, caller, provider):
 
 
 def test_an_open_breaker_leaves_the_provider_alone_says_so_and_keeps_us_ready(provider, start):
-    webhook = start(provider)
+    webhook = start(provider, {"introspection": {"breaker": {"openFor": "1m"}}})
     caller, good = webhook.caller(), provider.issue()
     assert caller.review(good).verdict == "allow"
     provider.stop()
@@ -34,7 +34,7 @@ def test_an_open_breaker_leaves_the_provider_alone_says_so_and_keeps_us_ready(pr
     if record["reason"] == "provider_unreachable":  # the one that was let through
         answer, record = webhook.reason_of(lambda: caller.review(provider.issue()))
     assert (answer.verdict, record["reason"]) == ("unavailable", "breaker_open")
-    assert time.monotonic() - began < 0.5 * wait.SLOWNESS
+    assert time.monotonic() - began < wait.STALL, "at once"
     assert caller.review(good).verdict == "allow", "what is remembered is served while the breaker is open"
     status, _, text = webhook.operations("/readyz?verbose")
     assert status == 200 and ("breaker open" in text or "breaker half-open" in text), text
@@ -73,13 +73,13 @@ def test_a_dead_provider_is_called_once_a_second_and_back_within_two(provider, s
     n_refused = webhook.metric("kube_introspect_reviews_total", verdict="unavailable", reason="breaker_open")
     print(f"{n_calls} calls and {n_refused:.0f} refusals in {seconds:.1f} s; back after {allowed[0] - returned:.2f} s")
     assert n_refused > 100
-    assert allowed[0] - returned < 2 * wait.SLOWNESS
+    assert allowed[0] - returned < 2 + wait.STALL
     webhook.wait_log("the breaker closes")
 
 
 def test_a_provider_that_has_answered_much_and_dies_is_left_alone_as_soon_as_another(provider, start):
     """Half of all calls within the window would be another hundred."""
-    webhook = start(provider, {"introspection": {"budget": {"concurrent": 4}, "breaker": {"minimumCalls": 20}}})
+    webhook = start(provider, {"introspection": {"budget": {"concurrent": 4}, "breaker": {"minimumCalls": 20, "openFor": "1m"}}})
     caller = webhook.caller()
     for _ in range(100):
         assert caller.review(provider.issue()).verdict == "allow"
@@ -89,7 +89,7 @@ def test_a_provider_that_has_answered_much_and_dies_is_left_alone_as_soon_as_ano
 
 
 def test_a_provider_that_hangs_costs_five_callers_their_time_and_no_more(provider, start):
-    webhook = start(provider, {"introspection": {"timeout": "200ms"}})
+    webhook = start(provider, {"introspection": {"timeout": "200ms", "breaker": {"openFor": "1m"}}})
     provider.script = lambda request: reply.after(30, reply.active())
     caller = webhook.caller()
     reasons = [webhook.reason_of(lambda: caller.review(provider.issue()))[1]["reason"] for _ in range(6)]

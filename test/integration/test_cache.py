@@ -27,8 +27,8 @@ def test_after_the_ttl_the_provider_is_asked_again_and_believed(provider, start)
     assert caller.review(token).verdict == "allow"
     began = time.monotonic()
     provider.knows(token, reply.inactive())
-    wait.until(lambda: caller.review(token).verdict == "deny", "the revoked token is refused", seconds=3)
-    assert time.monotonic() - began < 1.0 * wait.SLOWNESS, "a revoked token outlived its ttl"
+    wait.until(lambda: caller.review(token).verdict == "deny", "the revoked token is refused")
+    assert time.monotonic() - began < 0.3 + wait.STALL, "a revoked token outlived its ttl"
     assert provider.n_calls(token) == 2
     assert "stale" in {record["cache"] for record in webhook.wait_audit(reason="inactive")}
 
@@ -44,13 +44,13 @@ def test_with_a_ttl_of_zero_every_review_asks(provider, start):
 
 
 def test_a_no_is_remembered_for_the_negative_ttl(provider, start):
-    webhook = start(provider, {"cache": {"negativeTTL": "300ms"}})
+    webhook = start(provider, {"cache": {"negativeTTL": f"{wait.STALL:g}s"}})
     caller, token = webhook.caller(), sentinel.token()
     assert [caller.review(token).verdict for _ in range(3)] == ["deny"] * 3
     assert provider.n_calls(token) == 1
     assert outcomes(webhook, 3) == ["miss", "negative", "negative"]
     provider.knows(token, reply.active())  # an account that was enabled again
-    wait.until(lambda: caller.review(token).verdict == "allow", "the token that became active is allowed", seconds=3)
+    wait.until(lambda: caller.review(token).verdict == "allow", "the token that became active is allowed")
     assert provider.n_calls(token) == 2
 
 

@@ -127,7 +127,7 @@ def test_bodies_that_are_never_finished_hold_no_more_than_their_share(provider, 
 
 
 def test_requests_that_wait_for_a_silent_provider_have_a_share_and_the_others_are_told_at_once(provider, start):
-    webhook = start(provider, {"introspection": {"timeout": "10s", "budget": {"concurrent": 100}}}, {"threads": 1})
+    webhook = start(provider, {"introspection": {"timeout": "30s", "budget": {"concurrent": 100}}}, {"threads": 1})
     with contextlib.ExitStack() as open_ones:
         waiting = [open_ones.enter_context(webhook.connect()) for _ in range(60)]
         for n, connection in enumerate(waiting):

@@ -22,9 +22,12 @@ def test_a_slow_provider_does_not_keep_the_caller_past_its_timeout(provider, sta
         took.append(time.monotonic() - began)
         return answer
 
-    answer, record = webhook.reason_of(ask)
-    assert answer.verdict == "unavailable" and record["reason"] == "deadline_exceeded"
-    assert seconds / 2 < took[0] < seconds * wait.SLOWNESS, f"expected the answer before {seconds} s, it took {took[0]:.3f} s"
+    def in_time():
+        answer, record = webhook.reason_of(ask)
+        assert answer.verdict == "unavailable" and record["reason"] == "deadline_exceeded"
+        assert seconds / 2 < took[-1] < seconds * wait.SLOWNESS, f"expected the answer before {seconds} s, it took {took[-1]:.3f} s"
+
+    wait.undisturbed(in_time)
 
 
 def test_a_call_ends_at_the_configured_timeout_when_the_caller_has_more_time(provider, start):
@@ -33,7 +36,7 @@ def test_a_call_ends_at_the_configured_timeout_when_the_caller_has_more_time(pro
     began = time.monotonic()
     answer, record = webhook.reason_of(lambda: webhook.caller().review(token, timeout="30s"))
     assert answer.verdict == "unavailable" and record["reason"] == "provider_timeout"
-    assert 0.3 <= time.monotonic() - began < 1.5 * wait.SLOWNESS
+    assert 0.3 <= time.monotonic() - began < 0.3 + wait.STALL
 
 
 def test_a_dripping_provider_is_cut_off(provider, start):

@@ -34,7 +34,7 @@ def test_people_keep_the_listed_groups_and_get_the_others_back_with_the_provider
     provider.start()
     began = time.monotonic()
     wait.until(lambda: groups(caller.review(token)) == ["corp:" + name for name in GROUPS], "all groups are back", seconds=5)
-    assert time.monotonic() - began < 2 * wait.SLOWNESS
+    assert time.monotonic() - began < 2 + wait.STALL
     assert not is_degraded(caller.review(token))
 
 
@@ -42,7 +42,7 @@ def test_an_open_breaker_serves_degraded_at_once(provider, start):
     webhook = start(provider, {**ON_CALL, "introspection": {"timeout": "200ms"}})
     caller, tokens = webhook.caller(), [provider.issue(groups=GROUPS) for _ in range(50)]
     for token in tokens:
-        caller.review(token)
+        wait.until(lambda: caller.review(token).verdict == "allow", "each is known")
     provider.script = lambda request: reply.silence()
     wait_degraded(caller, tokens[0])
     wait.until(lambda: caller.review(tokens[0]) and webhook.metric("kube_introspect_breaker_state", issuer="corp") != 0, "the breaker opens")
@@ -79,19 +79,19 @@ def test_a_revocation_that_the_provider_told_of_is_never_undone(provider, start)
 
 
 def test_max_stale_ends_it(provider, start):
-    webhook = start(provider, {**ON_CALL, "outage": {"maxStale": "1s", "groups": ["on-call"]}})
+    webhook = start(provider, {**ON_CALL, "outage": {"maxStale": f"{5 * wait.SLOWNESS:g}s", "groups": ["on-call"]}})
     caller, token = webhook.caller(), provider.issue(groups=GROUPS)
     assert caller.review(token).verdict == "allow"
     provider.stop()
     wait_degraded(caller, token)
-    wait.until(lambda: caller.review(token).verdict == "unavailable", "after maxStale nobody is served", seconds=5)
+    wait.until(lambda: caller.review(token).verdict == "unavailable", "after maxStale nobody is served", seconds=15)
 
 
 def test_nobody_is_served_past_exp(provider, start):
     webhook = start(provider, ON_CALL)
-    caller, token = webhook.caller(), provider.issue(groups=GROUPS, exp=int(time.time()) + 3)
+    caller, token = webhook.caller(), provider.issue(groups=GROUPS, exp=int(time.time() + 5 * wait.SLOWNESS))
     assert caller.review(token).verdict == "allow"
     provider.stop()
     wait_degraded(caller, token)
-    wait.until(lambda: caller.review(token).verdict == "deny", "past exp", seconds=6)
+    wait.until(lambda: caller.review(token).verdict == "deny", "past exp", seconds=15)
     assert webhook.wait_audit(1, reason="expired")

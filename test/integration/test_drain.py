@@ -9,7 +9,6 @@ import pytest
 from lib import reply, sentinel, wait
 from lib.connection import Closed
 from lib.load import Load
-from lib.webhook import STOP_SECONDS
 
 
 def test_sigterm_turns_unready_at_once_and_requests_are_still_answered(provider, start):
@@ -18,7 +17,7 @@ def test_sigterm_turns_unready_at_once_and_requests_are_still_answered(provider,
     token = provider.issue()
     assert caller.review(token).verdict == "allow"
     webhook.signal(signal.SIGTERM)
-    wait.until(lambda: webhook.operations("/readyz")[0] == 503, "/readyz fails", seconds=1)
+    wait.until(lambda: webhook.operations("/readyz")[0] == 503, "/readyz fails")
     assert webhook.operations("/livez")[0] == 200, "a liveness probe that fails now would kill what still answers"
     kept = caller.review(token)  # on the connection of before
     assert kept.verdict == "allow" and kept.response.closes, "the answer does not say Connection: close"
@@ -33,7 +32,7 @@ def test_without_callers_the_process_ends_soon(provider, start):
     began = time.monotonic()
     webhook.signal(signal.SIGTERM)
     webhook.wait_stopped()
-    assert time.monotonic() - began < 5 * wait.SLOWNESS
+    assert time.monotonic() - began < 2 + wait.STALL
 
 
 def test_idle_connections_do_not_hold_the_process(provider, start):
@@ -65,15 +64,19 @@ def test_a_review_under_way_is_answered_before_the_process_ends(provider, start)
 
 def test_no_request_of_a_load_fails_while_the_process_drains(provider, start):
     """Callers that open a new connection when they are told to, until the process is gone."""
-    webhook = start(provider)
     token = provider.issue()
-    with Load(webhook, token, n_threads=2) as load:
-        load.wait_for(50)
-        webhook.signal(signal.SIGTERM)
-        wait.until(lambda: webhook.operations("/readyz")[0] == 503, "/readyz fails")
-        load.wait_for(50)
-    load.assert_no_failure()
-    webhook.wait_stopped()
+
+    def attempt():  # idle connections are closed after two seconds, so a load that stands still for so long meets that
+        webhook = start(provider)
+        with Load(webhook, token, n_threads=2) as load:
+            load.wait_for(50)
+            webhook.signal(signal.SIGTERM)
+            wait.until(lambda: webhook.operations("/readyz")[0] == 503, "/readyz fails")
+            load.wait_for(50)
+        load.assert_no_failure()
+        webhook.wait_stopped()
+
+    wait.undisturbed(attempt)
 
 
 def test_a_second_signal_ends_it_at_once(provider, start):
@@ -85,7 +88,7 @@ def test_a_second_signal_ends_it_at_once(provider, start):
     wait.until(lambda: webhook.operations("/readyz")[0] == 503, "/readyz fails")
     webhook.signal(signal.SIGTERM)
     webhook.wait_stopped()
-    assert time.monotonic() - began < 5 * wait.SLOWNESS
+    assert time.monotonic() - began < 2 + wait.STALL
 
 
 @pytest.mark.parametrize("round", range(3))
@@ -132,7 +135,7 @@ def test_stuck_callers_do_not_hold_the_process_past_twenty_five_seconds(provider
     webhook.signal(signal.SIGTERM)
     webhook.wait_stopped()
     took = time.monotonic() - began
-    assert took <= STOP_SECONDS * wait.SLOWNESS, f"expected an end within {STOP_SECONDS} s, it took {took:.1f} s"
+    assert took <= 25 + wait.STALL, f"expected an end within 25 s, it took {took:.1f} s"
     try:
         assert waiting.answer().verdict == "unavailable"
     except Closed:

@@ -36,7 +36,7 @@ def test_a_process_without_file_descriptors_refuses_connections_and_recovers(pro
 
 
 def test_tokens_that_wait_for_a_silent_provider_are_answered_at_their_callers_deadlines(provider, start):
-    webhook = start(provider, {"introspection": {"timeout": "10s", "budget": {"concurrent": 1}}})
+    webhook = start(provider, {"introspection": {"timeout": "30s", "budget": {"concurrent": 1}}})
     callers = [webhook.caller() for _ in range(5)]
     for caller in callers:
         caller.connect()
@@ -44,13 +44,13 @@ def test_tokens_that_wait_for_a_silent_provider_are_answered_at_their_callers_de
     for caller in callers:
         caller.ask(provider.knows(sentinel.token(), reply.silence()), timeout="500ms")
     assert {caller.answer().verdict for caller in callers} == {"unavailable"}
-    assert time.monotonic() - began < 0.6 * wait.SLOWNESS + 0.2
+    assert time.monotonic() - began < 0.5 + wait.STALL
 
 
 def test_a_silent_provider_does_not_slow_the_tokens_of_another(providers, start):
     silent, quick = providers(), providers()
     webhook = start(issuers=[
-        configuration.issuer(silent, {"tokens": {"opaquePrefix": "one_"}, "introspection": {"timeout": "10s"}}, name="silent"),
+        configuration.issuer(silent, {"tokens": {"opaquePrefix": "one_"}, "introspection": {"timeout": "30s"}}, name="silent"),
         configuration.issuer(quick, {"tokens": {"opaquePrefix": "two_"}}, name="quick")])
     waiting = [webhook.caller() for _ in range(70)]  # more than may be asked at once: of unknown tokens 0.8 of 64
     for caller in waiting:
@@ -60,7 +60,7 @@ def test_a_silent_provider_does_not_slow_the_tokens_of_another(providers, start)
     began = time.monotonic()
     for _ in range(20):
         assert caller.review(quick.issue("two_"), timeout="2s").verdict == "allow"
-    assert time.monotonic() - began < 1.0 * wait.SLOWNESS
+    assert time.monotonic() - began < wait.STALL
     silent.stop()
     assert {caller.answer().verdict for caller in waiting} == {"unavailable"}
 

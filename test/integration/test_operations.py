@@ -171,14 +171,14 @@ def test_cache_lookups_and_entries_are_counted(provider, start):
 
 
 def test_calls_to_the_provider_are_counted_by_issuer_and_outcome(provider, start):
-    webhook = start(provider, {"introspection": {"timeout": "200ms", "retries": 0}})
+    webhook = start(provider, {"introspection": {"timeout": "10s", "retries": 0}})
     caller = webhook.caller()
     # Behind a time-out there is a new connection: over one that was used before, a hang-up is asked again.
     scripts = {"active": reply.active(), "inactive": reply.inactive(), "unsupported": reply.error(400, "unsupported_token_type"),
                "timeout": reply.silence(), "unreachable": reply.hang_up(), "error": reply.error(500), "throttled": reply.error(429),
                "invalid_reply": reply.plain(200, "x"), "rejected": reply.error(403), "misconfigured": reply.error(404)}
-    for script in scripts.values():
-        caller.review(provider.knows(sentinel.token(), script))
+    for outcome, script in scripts.items():
+        caller.review(provider.knows(sentinel.token(), script), timeout="500ms" if outcome == "timeout" else "20s")
     metrics = webhook.metrics()
     name = "kube_introspect_introspection_calls_total"
     for outcome in scripts:

@@ -15,17 +15,17 @@ def test_a_vanished_provider_is_unavailable_and_never_a_no_and_back_within_a_sec
         assert (answer.verdict, record["reason"]) == ("unavailable", "provider_unreachable")
     provider.start()
     began = time.monotonic()
-    wait.until(lambda: caller.review(token).verdict == "allow", "the token is allowed after the provider came back", seconds=3)
-    assert time.monotonic() - began < 1.0 * wait.SLOWNESS, "the webhook needed more than a second to see the provider again"
+    wait.until(lambda: caller.review(token).verdict == "allow", "the token is allowed after the provider came back")
+    assert time.monotonic() - began < 1 + wait.STALL, "the webhook needed much more than a second to see the provider again"
 
 
 def test_what_is_remembered_is_served_while_the_provider_is_away_but_not_past_its_ttl(provider, start):
-    webhook = start(provider, {"cache": {"ttl": "1s"}})
+    webhook = start(provider, {"cache": {"ttl": f"{wait.STALL:g}s"}})
     caller, token = webhook.caller(), provider.issue()
     assert caller.review(token).verdict == "allow"
     provider.stop()
     assert caller.review(token).verdict == "allow"
-    wait.until(lambda: caller.review(token).verdict == "unavailable", "past its ttl nothing is served", seconds=3)
+    wait.until(lambda: caller.review(token).verdict == "unavailable", "past its ttl nothing is served")
 
 
 def test_a_vanished_provider_does_not_make_the_webhook_unready_or_dead(provider, start):

@@ -129,6 +129,9 @@ def test_reply(shared, path):
     for number, script in enumerate(scripts(case, shared.provider)):
         token = shared.provider.knows(sentinel.token(), script)
         answer, record = shared.webhook.reason_of(lambda: shared.caller.review(token, timeout="10s"))
+        if record["reason"] == "provider_timeout" and (answer.verdict, record["reason"]) not in wanted:
+            token = shared.provider.knows(sentinel.token(), script)  # of hundreds, one may meet a busy moment
+            answer, record = shared.webhook.reason_of(lambda: shared.caller.review(token, timeout="10s"))
         got = (answer.verdict, record["reason"])
         assert got in wanted, (f"{path.name}{f', number {number}' if number else ''}: {case['about']} expected {sorted(wanted)}, "
                                f"got {got}; log {shared.webhook.log}")

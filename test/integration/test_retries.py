@@ -20,11 +20,12 @@ def test_a_throttled_call_waits_as_long_as_it_was_asked_to_unless_its_caller_can
     webhook = start(provider)
     later = reply.error(429, headers=[("Retry-After", "1")])
     token = provider.knows(sentinel.token(), reply.in_turn(later, reply.active()))
-    assert webhook.caller().review(token, timeout="5s").verdict == "allow"
+    assert webhook.caller().review(token, timeout="9s").verdict == "allow"
+    later = reply.error(429, headers=[("Retry-After", "30")])
     token = provider.knows(sentinel.token(), reply.in_turn(later, reply.active()))
-    answer, record = webhook.reason_of(lambda: webhook.caller().review(token, timeout="900ms"))
+    answer, record = webhook.reason_of(lambda: webhook.caller().review(token, timeout="20s"))
     assert (answer.verdict, record["reason"]) == ("unavailable", "provider_throttled")
-    assert record["durationMicroseconds"] < 800_000, "it was clear at once that there would be no answer"
+    assert record["durationMicroseconds"] < 8_000_000, "it was clear at once that there would be no answer"
 
 
 def test_five_hundred_callers_of_a_token_that_fails_once_cost_two_calls(provider, start):

@@ -33,13 +33,12 @@ def by_kubectl(cluster, token):
 
 def poll(ask, most, interval=0.05):
     """Asks until the answer is 401; each answer before must be 200. Gives the seconds from now to the question that was
-    refused, which must not be more than most."""
+    refused; none that was asked after most may have been let in."""
     begun = time.monotonic()
     while True:
         asked = time.monotonic() - begun
         status = ask()
         if status == 401:
-            assert asked <= most + SLACK_SECONDS * wait.SLOWNESS, f"refused after {asked:.1f} s, it may take {most:g} s"
             return asked
         assert status == 200, f"expected 200 or 401, got {status}"
         assert asked <= most + SLACK_SECONDS * wait.SLOWNESS, f"still 200 after {asked:.1f} s, it may take {most:g} s"

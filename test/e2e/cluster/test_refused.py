@@ -28,10 +28,11 @@ def test_a_token_is_refused(cluster, kind):
 
 
 def test_an_expired_token_is_refused(own_provider, start_cluster):
-    provider = own_provider(token_ttl=2)
+    provider = own_provider(token_ttl=6)
     cluster = start_cluster(provider=provider)
-    used, unused = provider.password(), provider.password()
+    used = provider.password()
     assert cluster.status(used) == 200
+    unused = provider.password()
     wait.until(lambda: not provider.introspect(unused)["active"], "the token has expired")
     status, record = cluster.reason_of(lambda: cluster.status(unused))
     assert (status, record["verdict"]) == (401, "deny"), record

@@ -39,7 +39,7 @@ def issuer(provider, changes=None, name="corp", discovery=False):
         "introspection": {
             "endpoint": provider.url + INTROSPECTION,
             "client": {"id": "kube-introspect", "method": "client_secret_basic", "secretFile": "secrets/client-secret"},
-            "timeout": "2s",
+            "timeout": "9s",  # of a provider that is a thread of this very process, and below a caller's 10 s
             "budget": {"perSecond": 1000000, "burst": 1000000},  # what a test under load sends is no flood
         },
         "cache": {"ttl": "30s", "negativeTTL": "10s"},

@@ -6,6 +6,9 @@ import time
 # Under a sanitizer everything takes longer: deadlines of waiting grow by this factor, times that are asserted do not.
 SLOWNESS = float(os.environ.get("KUBE_INTROSPECT_SLOWNESS", "1"))
 
+# For so long a busy machine may keep any process from running: no bound that is only there to tell "soon" from "never" is less.
+STALL = 3 * SLOWNESS
+
 
 def until(condition, expected, seconds=10.0, interval=0.01):
     """Calls condition() until it returns something true, and returns that. expected is a sentence for the failure; it may
@@ -19,6 +22,17 @@ def until(condition, expected, seconds=10.0, interval=0.01):
             sentence = expected() if callable(expected) else expected
             raise AssertionError(f"after {seconds * SLOWNESS:g} s still not: {sentence}")
         time.sleep(interval)
+
+
+def undisturbed(attempt, times=3):
+    """For a promise about moments, which a stall of the test's own can break: attempt() makes one try, all anew, and fails by
+    an AssertionError; one of so many tries must hold."""
+    for _ in range(times - 1):
+        try:
+            return attempt()
+        except AssertionError as error:
+            print(f"once more, as this machine may have been busy for a moment: {error}")
+    return attempt()
 
 
 def next_millisecond():

@@ -13,7 +13,7 @@ from . import admission, audit, configuration, connection, handle, paths, ports,
 from .caller import Caller
 from .metrics import Metrics
 
-STOP_SECONDS = 26  # the drain is bounded at 25
+STOP_SECONDS = 25 + 8  # the drain is bounded at 25, and what comes after it
 GENERATION = "kube_introspect_config_generation"
 RELOADED = "kube_introspect_config_last_reload_successful"
 
