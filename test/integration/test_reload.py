@@ -57,7 +57,7 @@ def test_a_configuration_that_is_said_to_be_in_use_decides_whatever_comes_then(p
     """The model test found an answer by the one before."""
     webhook = start(provider, changes={"threads": 1})
     caller, token = webhook.caller(), provider.issue()
-    prefixes = [f"new{n}:" for n in range(25)]
+    prefixes, n_looked_at = [f"new{n}:" for n in range(25)], 0
     with Starved(webhook.process, "authentication"):
         for prefix in prefixes:
             caller.connect()
@@ -65,6 +65,8 @@ def test_a_configuration_that_is_said_to_be_in_use_decides_whatever_comes_then(p
             webhook.reload(with_prefix(webhook, prefix))
             if time.monotonic() - began < 2:  # no longer is waited for a loop that does not turn
                 assert name_of(caller, token) == f"{prefix}alice"
+                n_looked_at += 1
+    assert n_looked_at > 0, "no reload was in time to be looked at"
 
 
 def test_a_changed_file_is_noticed_without_a_signal(provider, start):

@@ -55,7 +55,7 @@ struct site {
         bool holds;                                                                                                        \
         while (!(holds = (condition)) && clock_mono_us() < end_us)                                                         \
             poll(NULL, 0, 2);                                                                                              \
-        MUST(holds &&#condition);                                                                                          \
+        MUST(holds && (#condition));                                                                                       \
     } while (0)
 
 static inline bool site_holds(struct site *site, const struct https_request *request) {
@@ -71,8 +71,7 @@ static inline void site_answers(void *context, const struct https_request *reque
     https_reply(request, site->status, "application/json", NULL, site->reply);
 }
 
-/* Of a test's one role: it answers one kind of review, with the program's own limits, and waits as long as the test does.
- */
+/* Of a test's one role: it answers one kind of review, with the program's own limits, and waits as long as the test. */
 #define SITE_ROLE(kind, ...)                                                                                               \
     static void register_kind(struct loop *loop, h2o_pathconf_t *path) {                                                   \
         static const struct review_kind *const kinds[] = {&(kind)};                                                        \
