@@ -29,7 +29,7 @@ class Budget:
         self.left, self.unknown = self.burst, self.most_unknown()
         self.most = self.burst
         self.filled = self.filled_most = now
-        self.is_used = False
+        self.is_used = False  # a call has surely been taken out, so it was filled
 
     def most_unknown(self):
         return max(1.0, self.burst * self.part)
@@ -48,8 +48,8 @@ class Budget:
         self.unknown = min(self.most_unknown(), self.unknown + passed * self.rate * self.part)
         return self.left < n_calls or (not is_known and self.unknown < n_calls)
 
-    def spend(self, is_known, n_calls=1, is_of_this=True):
-        self.is_used |= is_of_this and n_calls > 0
+    def spend(self, is_known, n_calls=1):
+        """So many calls at most have been taken out."""
         self.left -= n_calls  # below 0 where it was filled while the question went on
         if not is_known:
             self.unknown -= n_calls

@@ -311,12 +311,13 @@ class World:
 
     def _account(self, asked):
         """What it may have cost, and whether a call goes on in the background."""
+        self.budget.is_used |= len(asked.policies) == 1 and bool(self._calls_for(asked))
         question = Question(asked.answers[-1][1], None, None, asked.known, [], set())
         ttl = asked.known and model.ttl_of(self.policy, asked.known)
         if asked.known is None or not model.must_be_younger(question, asked.known, ttl):
             n_most = sum(answer[-1] not in ("over_budget", "breaker_open") for answer, _, _ in asked.answers) * (1 + retries(self.policy))
             n_calls = len(self._calls_for(asked)) if asked.states <= {"up", "slow"} else n_most
-            self.budget.spend(asked.is_known(), n_calls, is_of_this=len(asked.policies) == 1)
+            self.budget.spend(asked.is_known(), n_calls)
         ahead = min(self.policy.refresh_ahead, ttl / 2) if asked.is_known() else 0
         if ahead and not self.open and not model.must_be_younger(question, asked.known, ttl - ahead):
             self.budget.spend(True)
