@@ -21,6 +21,11 @@ FAILURES = {
 PLENTY = (1_000_000, 1_000_000, 1.0)
 
 
+def n_unknown(is_known, n_calls):
+    """How many of them are about a token that nobody knows: the first may end in a no, and what comes after it is."""
+    return n_calls - 1 if is_known and n_calls > 0 else n_calls
+
+
 class Budget:
     """left and unknown: so many calls may be made at least. most: so many at most."""
 
@@ -46,13 +51,13 @@ class Budget:
         passed, self.filled = max(0, now - self.filled - 2 * MILLISECOND), now
         self.left = min(self.burst, self.left + passed * self.rate)
         self.unknown = min(self.most_unknown(), self.unknown + passed * self.rate * self.part)
-        return self.left < n_calls or (not is_known and self.unknown < n_calls)
+        n = n_unknown(is_known, n_calls)
+        return self.left < n_calls or (n > 0 and self.unknown < n)
 
     def spend(self, is_known, n_calls=1):
         """So many calls at most have been taken out."""
         self.left -= n_calls  # below 0 where it was filled while the question went on
-        if not is_known:
-            self.unknown -= n_calls
+        self.unknown -= n_unknown(is_known, n_calls)
 
     def call(self, now):
         """The provider has been called. Returns whether it may have been; two may be under way while the clock is moved."""
