@@ -35,7 +35,7 @@ static int explain_fact(const struct policy *policy, size_t issuer, struct fact 
     struct explanation explanation = {.line = print_line};
     if (fact->answer == FACT_ACTIVE) {
         struct identity *identity;
-        const int r = identity_new(fact, policy, &policy->issuers[issuer], &explanation, &identity);
+        const int r = identity_new(fact, policy, issuer, &explanation, &identity);
         if (r != 0)
             return r;
         identity_unref(identity);

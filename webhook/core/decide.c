@@ -72,7 +72,7 @@ static int identify(const struct decide *with, struct decision *decision) {
     if (decision->identity != NULL)
         return 0;
     struct identity *identity;
-    const int r = identity_new(decision->fact, with->policy, issuer_of_decision(with, decision), NULL, &identity);
+    const int r = identity_new(decision->fact, with->policy, decision->issuer, NULL, &identity);
     if (r != 0)
         return r;
     decision->identity = identity;
@@ -263,7 +263,7 @@ static enum reason judge_standing(const struct decide *with, enum reason reason,
     const enum reason times = check_times(with, decision->fact, issuer->clock_skew_s);
     if (times != REASON_OK)
         return times;
-    if (identity_new_reduced(decision->fact, with->policy, issuer, &decision->identity) != 0)
+    if (identity_new_reduced(decision->fact, with->policy, decision->issuer, &decision->identity) != 0)
         return REASON_INTERNAL;
     if (!outage_allows(reason, issuer, decision->fact, decision->identity->ttl_ms, with->now_mono_ms))
         return reason;

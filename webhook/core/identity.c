@@ -155,7 +155,7 @@ static uint32_t clamp_ttl(int64_t ttl_ms) {
     return ttl_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ttl_ms;
 }
 
-static int make_identity(const struct draft *draft, uint32_t generation, struct identity **ret_identity) {
+static int make_identity(const struct draft *draft, uint32_t generation, size_t issuer, struct identity **ret_identity) {
     const bool is_good = draft->reason == REASON_OK;
     const struct text user = is_good ? buffer_text(&draft->user) : TEXT("");
     const struct text audiences = is_good ? buffer_text(&draft->audiences) : TEXT("");
@@ -164,6 +164,7 @@ static int make_identity(const struct draft *draft, uint32_t generation, struct 
         return -ENOMEM;
     *identity = (struct identity){
         .generation = generation,
+        .issuer = (uint16_t)issuer,
         .reason = (uint16_t)draft->reason,
         .n_audiences = is_good ? draft->n_audiences : 0,
         .ttl_ms = clamp_ttl(draft->ttl_ms),
@@ -187,8 +188,8 @@ static void close_claims(struct claims **claims) {
     claims_close(*claims);
 }
 
-static int make(const struct fact *fact, const struct policy *policy, const struct issuer_policy *issuer,
-                struct explanation *explanation, bool is_reduced, struct identity **ret_identity) {
+static int make(const struct fact *fact, const struct policy *policy, size_t issuer, struct explanation *explanation,
+                bool is_reduced, struct identity **ret_identity) {
     __attribute__((cleanup(buffer_deinit))) struct buffer json = {0};
     int r = fact_claims(fact, &json);
     if (r < 0)
@@ -200,17 +201,17 @@ static int make(const struct fact *fact, const struct policy *policy, const stru
     __attribute__((cleanup(draft_deinit))) struct draft draft = {.reason = REASON_INTERNAL, .is_reduced = is_reduced};
     buffer_init(&draft.user, LIMIT_IDENTITY_BYTES);
     buffer_init(&draft.audiences, LIMIT_CONFIG_BYTES);
-    const struct reading reading = {.claims = claims, .issuer = issuer, .explanation = explanation};
+    const struct reading reading = {.claims = claims, .issuer = &policy->issuers[issuer], .explanation = explanation};
     r = fill_draft(&reading, &draft);
-    return r < 0 ? r : make_identity(&draft, policy->generation, ret_identity);
+    return r < 0 ? r : make_identity(&draft, policy->generation, issuer, ret_identity);
 }
 
-int identity_new(const struct fact *fact, const struct policy *policy, const struct issuer_policy *issuer,
-                 struct explanation *explanation, struct identity **ret_identity) {
+int identity_new(const struct fact *fact, const struct policy *policy, size_t issuer, struct explanation *explanation,
+                 struct identity **ret_identity) {
     return make(fact, policy, issuer, explanation, false, ret_identity);
 }
 
-int identity_new_reduced(const struct fact *fact, const struct policy *policy, const struct issuer_policy *issuer,
+int identity_new_reduced(const struct fact *fact, const struct policy *policy, size_t issuer,
                          struct identity **ret_identity) {
     return make(fact, policy, issuer, NULL, true, ret_identity);
 }

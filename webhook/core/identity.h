@@ -17,6 +17,7 @@
 struct identity {
     _Atomic uint32_t n_refs;
     uint32_t generation; /* of the policy that made it */
+    uint16_t issuer;     /* of that policy: the one whose rules were applied */
     uint16_t reason;     /* enum reason: REASON_OK, or why not */
     uint16_t n_audiences;
     uint32_t ttl_ms;       /* of this identity: the issuer's, or its tier's */
@@ -36,19 +37,20 @@ struct explanation {
  * claimValidationRules, username, groups (overage, mapping, prefix, system: guard), uid, extra, userValidationRules.
  *
  * fact         must be FACT_ACTIVE
+ * issuer       its index in the policy
  * explanation  told each rule as it is checked; NULL: nobody
  *
  * Returns 0 with *ret_identity (its reason may be a refusal), -ENOMEM, or -EBADMSG for claims that no decoder gave. Any
  * thread.
  */
-int identity_new(const struct fact *fact, const struct policy *policy, const struct issuer_policy *issuer,
-                 struct explanation *explanation, struct identity **ret_identity);
+int identity_new(const struct fact *fact, const struct policy *policy, size_t issuer, struct explanation *explanation,
+                 struct identity **ret_identity);
 
 /*
  * The same for an outage: every rule is checked as ever, and sees all groups; then those are left that outage.groups lists.
  * Not to be kept beside the fact.
  */
-int identity_new_reduced(const struct fact *fact, const struct policy *policy, const struct issuer_policy *issuer,
+int identity_new_reduced(const struct fact *fact, const struct policy *policy, size_t issuer,
                          struct identity **ret_identity);
 
 struct identity *identity_ref(struct identity *identity);

@@ -85,14 +85,15 @@ static enum recheck_step pass_unknown(const struct recheck_with *with, struct re
                     with->decide.policy->handle.refuse_unknown_fact ? REASON_FACT_UNKNOWN : REASON_PASSED_WITHOUT_FACT);
 }
 
-/* Takes the fact of a handle from the cache. ret_is_current: this very configuration has made an identity of it, so it came
-   from the issuer that triage would send the token to today. An HMAC is saved; an issuer whose endpoint has moved since
-   then is still that issuer, and is asked at its new one. */
-static bool find_fact(const struct recheck_with *with, struct recheck *recheck, bool *ret_is_current) {
+/* Takes the fact of a handle from the cache. Where this very configuration has made an identity of it, its issuer is the
+   one that triage would send the token to today. That and an HMAC are saved; an issuer whose endpoint has moved since then
+   is still that issuer, and is asked at its new one. */
+static bool find_fact(const struct recheck_with *with, struct recheck *recheck) {
     struct identity *identity = NULL;
     if (cache_find(with->decide.cache, recheck->decision.key, &recheck->standing, &identity) != 0)
         return false;
-    *ret_is_current = identity != NULL && identity->generation == with->decide.policy->generation;
+    if (identity != NULL && identity->generation == with->decide.policy->generation)
+        recheck->decision.issuer = identity->issuer;
     identity_unref(identity);
     return true;
 }
@@ -111,12 +112,12 @@ static enum reason check_origin(const struct recheck_with *with, const struct de
 /* The issuer that would be asked about the token today. Returns REASON_OK; why none would; or REASON_FACT_UNKNOWN. */
 static enum reason find_issuer(const struct recheck_with *with,
                                struct decide_issuer (*issuer_of)(void *context, size_t issuer), void *context,
-                               bool is_current, struct recheck *recheck) {
+                               struct recheck *recheck) {
     size_t issuer;
     enum reason reason;
     if (triage(with->decide.policy, fact_token(recheck->standing), &issuer, &reason) != 0)
         return REASON_INTERNAL;
-    if (reason == REASON_OK && !is_current) {
+    if (reason == REASON_OK) {
         const struct decide_issuer asked = issuer_of(context, issuer);
         reason = check_origin(with, &asked, issuer, recheck);
     }
@@ -172,11 +173,11 @@ enum recheck_step recheck_begin(const struct recheck_with *with,
     enum reason reason = follow_handle(with, subject, recheck);
     if (reason != REASON_OK)
         return conclude(recheck, reason);
-    bool is_current;
-    if (!find_fact(with, recheck, &is_current))
+    if (!find_fact(with, recheck))
         return pass_unknown(with, recheck);
     recheck->decision.was_good = recheck->standing->answer == FACT_ACTIVE;
-    reason = find_issuer(with, issuer_of, context, is_current, recheck);
+    if (recheck->decision.issuer == DECISION_NO_ISSUER)
+        reason = find_issuer(with, issuer_of, context, recheck);
     if (reason == REASON_FACT_UNKNOWN)
         return pass_unknown(with, recheck);
     return reason == REASON_OK ? judge_known(with, subject, recheck) : conclude(recheck, reason);

@@ -6,6 +6,8 @@ static char lower(char c) {
 
 /* Whether the name is that of the handle, in capitals or not. */
 static bool is_handle_key(struct scan_string name) {
+    if (scan_string_equal(name, HANDLE_EXTRA_KEY))
+        return true;
     char room[6 * sizeof("kube-introspect.io/handle")]; /* all of it as \uXXXX */
     if (name.raw.n_bytes > sizeof(room))
         return false;

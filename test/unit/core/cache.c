@@ -95,7 +95,7 @@ static struct identity *make_identity(uint32_t generation) {
     const struct policy policy = {.generation = generation, .issuers = &issuer, .n_issuers = 1};
     struct fact *fact = fixture_fact(TEXT("{\"active\":true,\"sub\":\"u1\",\"preferred_username\":\"alice\"}"));
     struct identity *identity = NULL;
-    cr_assert_eq(identity_new(fact, &policy, &issuer, NULL, &identity), 0);
+    cr_assert_eq(identity_new(fact, &policy, 0, NULL, &identity), 0);
     fact_unref(fact);
     return identity;
 }

@@ -105,7 +105,7 @@ static inline struct identity *fixture_identity(struct text reply, const struct 
     const struct policy policy = {.generation = 1, .issuers = issuer, .n_issuers = 1};
     struct fact *fact = fixture_fact(reply);
     struct identity *identity = NULL;
-    cr_assert_eq(identity_new(fact, &policy, issuer, explanation, &identity), 0);
+    cr_assert_eq(identity_new(fact, &policy, 0, explanation, &identity), 0);
     fact_unref(fact);
     return identity;
 }

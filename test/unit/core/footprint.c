@@ -40,7 +40,7 @@ static void fill(struct cache *cache, size_t n_tokens, struct text reply, const 
         struct fact *fact = fixture_fact_of(&decoded, text_of(token), key, 0);
         struct identity *identity;
         cache_insert(cache, fact);
-        cr_assert_eq(identity_new(fact, policy, &policy->issuers[0], NULL, &identity), 0);
+        cr_assert_eq(identity_new(fact, policy, 0, NULL, &identity), 0);
         cr_assert_eq(identity->reason, REASON_OK);
         cache_attach(cache, fact, identity);
         identity_unref(identity);

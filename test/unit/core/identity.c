@@ -29,7 +29,7 @@ Test(identity, has_generation_ttl_and_reason_but_no_time) {
     struct fact *fact =
         fixture_fact(TEXT("{\"active\":true,\"exp\":1,\"nbf\":253402300799,\"iat\":253402300799," ALICE "}"));
     struct identity *identity;
-    cr_assert_eq(identity_new(fact, &policy, &issuer, NULL, &identity), 0);
+    cr_assert_eq(identity_new(fact, &policy, 0, NULL, &identity), 0);
     cr_expect_eq(identity->generation, 7);
     cr_expect_eq(identity->ttl_ms, 30000);
     cr_expect_eq(identity->reason, REASON_OK, "times are judged on every hit, and not here");
@@ -227,7 +227,7 @@ Test(identity, every_failed_allocation_is_survived) {
     for (size_t n = 1; r != 0; n++) {
         struct identity *identity = NULL;
         memory_fail_at(n);
-        r = identity_new(fact, &policy, &issuer, NULL, &identity);
+        r = identity_new(fact, &policy, 0, NULL, &identity);
         memory_fail_at(0);
         n_failures += r != 0;
         cr_expect(r == 0 || r == -ENOMEM, "%d", r);

@@ -438,6 +438,24 @@ Test(recheck, a_fact_that_this_configuration_has_judged_is_known_wherever_its_en
     expect(&alice, REASON_PASSED_WITHOUT_FACT, CACHE_OUTCOME_MISS);
 }
 
+Test(recheck, the_issuer_is_the_one_that_a_login_asks) {
+    struct issuer_policy issuers[2] = {issuer, issuer};
+    issuers[0].opaque_prefix = TEXT("of-another-issuer-");
+    issuers[0].url = TEXT("https://other.example.com");
+    policy.issuers = issuers;
+    policy.n_issuers = 2;
+    learn(ACTIVE);
+    /* The token tells it the first time; then this configuration has judged the fact; then another one comes. */
+    for (size_t i = 0; i < 3; i++) {
+        struct recheck recheck;
+        policy.generation += i == 2;
+        cr_expect_eq(begin_recheck(&alice, &recheck), RECHECK_DONE);
+        expect_reason(&recheck, REASON_OK, "the second issuer's");
+        cr_expect_eq(recheck.decision.issuer, 1);
+        recheck_deinit(&recheck);
+    }
+}
+
 Test(recheck, a_fact_of_another_issuer_is_unknown) {
     learn(ACTIVE);
     policy.handle.refuse_unknown_fact = true;
