@@ -1,5 +1,6 @@
 #include "base/digest.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -8,8 +9,6 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
-
-#define LENGTH_BYTES 8
 
 /*
  * HMAC is SHA-256 of a block made of the key and of the message; then again, of another such block and of that result (RFC
@@ -75,15 +74,9 @@ void digest_free(struct digest *digest) {
     free(digest);
 }
 
-static void write_length(struct text part, uint8_t ret_length[LENGTH_BYTES]) {
-    for (size_t i = 0; i < LENGTH_BYTES; i++)
-        ret_length[i] = (uint8_t)((uint64_t)part.n_bytes >> (56 - 8 * i));
-}
-
 static bool update(SHA256_CTX *state, struct text part) {
-    uint8_t length[LENGTH_BYTES];
-    write_length(part, length);
-    return SHA256_Update(state, length, sizeof(length)) == 1 &&
+    const uint64_t length = htobe64(part.n_bytes);
+    return SHA256_Update(state, &length, sizeof(length)) == 1 &&
            (part.n_bytes == 0 || SHA256_Update(state, part.data, part.n_bytes) == 1);
 }
 
