@@ -30,8 +30,8 @@
 
 #include "../lib/program.h"
 
-/* Of each a login every 40 ms, of all one every 5 ms. HTTP/1.1 has one login at a time on a connection: with only two of them
-   those that take 11 ms would queue up in here, where kube-apiserver, which keeps 25, takes another connection. */
+/* Of each a login every 40 ms, of all one every 5 ms. HTTP/1.1 has one login at a time on a connection: with only two of
+   them those that take 11 ms would queue up in here, where kube-apiserver, which keeps 25, takes another connection. */
 #define N_KEPT 8
 #define KEPT_INTERVAL_NS 40000000LL
 #define N_NEW 20
