@@ -164,8 +164,8 @@ static int make_identity(const struct draft *draft, uint32_t generation, size_t 
         return -ENOMEM;
     *identity = (struct identity){
         .generation = generation,
-        .issuer = (uint16_t)issuer,
-        .reason = (uint16_t)draft->reason,
+        .issuer = (uint8_t)issuer,
+        .reason = (uint8_t)draft->reason,
         .n_audiences = is_good ? draft->n_audiences : 0,
         .ttl_ms = clamp_ttl(draft->ttl_ms),
         .n_user_bytes = (uint32_t)user.n_bytes,

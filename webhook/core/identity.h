@@ -17,8 +17,8 @@
 struct identity {
     _Atomic uint32_t n_refs;
     uint32_t generation; /* of the policy that made it */
-    uint16_t issuer;     /* of that policy: the one whose rules were applied */
-    uint16_t reason;     /* enum reason: REASON_OK, or why not */
+    uint8_t issuer;      /* of that policy: the one whose rules were applied */
+    uint8_t reason;      /* enum reason: REASON_OK, or why not */
     uint16_t n_audiences;
     uint32_t ttl_ms;       /* of this identity: the issuer's, or its tier's */
     uint32_t n_user_bytes; /* JSON of status.user; 0 unless reason is REASON_OK */
@@ -26,6 +26,7 @@ struct identity {
     char
         bytes[]; /* the user's JSON; then the token's audiences that are among the issuer's, each followed by a zero byte */
 };
+_Static_assert(LIMIT_ISSUERS <= UINT8_MAX && N_REASONS <= UINT8_MAX, "each has a byte in every cached identity");
 
 /* A line of an explanation: a rule, whether it held, and what was seen. Written by identity_new() when asked to. */
 struct explanation {
