@@ -60,7 +60,7 @@ static const struct issuer_policy *issuer_of_decision(const struct decide *with,
 /* An identity that came with the fact from the cache will do if this policy made it: within a generation, triage sends a
    token to one issuer only. Any other is as good as none, also for the audit log. */
 static void forget_foreign_identity(const struct decide *with, struct decision *decision) {
-    if (decision->identity == NULL || decision->identity->generation == with->policy->generation)
+    if (decision->identity == NULL || identity_is_of(decision->identity, with->policy))
         return;
     identity_unref(decision->identity);
     decision->identity = NULL;

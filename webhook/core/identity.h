@@ -54,6 +54,11 @@ int identity_new(const struct fact *fact, const struct policy *policy, size_t is
 int identity_new_reduced(const struct fact *fact, const struct policy *policy, size_t issuer,
                          struct identity **ret_identity);
 
+/* Whether this very configuration has made it. */
+static inline bool identity_is_of(const struct identity *identity, const struct policy *policy) {
+    return identity->generation == policy->generation;
+}
+
 struct identity *identity_ref(struct identity *identity);
 /* NULL is fine. Any thread. */
 void identity_unref(struct identity *identity);

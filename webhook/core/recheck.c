@@ -92,7 +92,7 @@ static bool find_fact(const struct recheck_with *with, struct recheck *recheck) 
     struct identity *identity = NULL;
     if (cache_find(with->decide.cache, recheck->decision.key, &recheck->standing, &identity) != 0)
         return false;
-    if (identity != NULL && identity->generation == with->decide.policy->generation)
+    if (identity != NULL && identity_is_of(identity, with->decide.policy))
         recheck->decision.issuer = identity->issuer;
     identity_unref(identity);
     return true;

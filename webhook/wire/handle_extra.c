@@ -1,24 +1,14 @@
 #include "wire/handle_extra.h"
 
-static char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
+#include <strings.h>
 
 /* Whether the name is that of the handle, in capitals or not. */
 static bool is_handle_key(struct scan_string name) {
-    if (scan_string_equal(name, HANDLE_EXTRA_KEY))
-        return true;
     char room[6 * sizeof("kube-introspect.io/handle")]; /* all of it as \uXXXX */
     if (name.raw.n_bytes > sizeof(room))
         return false;
-    const size_t n = scan_string_unescape(name, room);
-    if (n != HANDLE_EXTRA_KEY.n_bytes)
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        if (lower(room[i]) != HANDLE_EXTRA_KEY.data[i])
-            return false;
-    }
-    return true;
+    const struct text key = scan_string_settle(name, room);
+    return key.n_bytes == HANDLE_EXTRA_KEY.n_bytes && strncasecmp(key.data, HANDLE_EXTRA_KEY.data, key.n_bytes) == 0;
 }
 
 static void keep(const struct scan *scan, char *body, struct scan_string value, struct handle_extra *extra) {

@@ -138,12 +138,18 @@ Test(recheck, an_empty_prefix_makes_nobody_ours) {
     expect(&(struct recheck_subject){.username = TEXT("alice")}, REASON_NOT_OURS, CACHE_OUTCOME_NONE);
 }
 
-Test(recheck, any_issuers_prefix_makes_a_user_ours) {
-    struct issuer_policy issuers[2] = {issuer, issuer};
-    issuers[0].username_prefix = TEXT("");
-    issuers[1].username_prefix = TEXT("lab:");
+/* Both like the usual one; changed through issuers. */
+static void have_two(struct issuer_policy issuers[2]) {
+    issuers[0] = issuers[1] = issuer;
     policy.issuers = issuers;
     policy.n_issuers = 2;
+}
+
+Test(recheck, any_issuers_prefix_makes_a_user_ours) {
+    struct issuer_policy issuers[2];
+    have_two(issuers);
+    issuers[0].username_prefix = TEXT("");
+    issuers[1].username_prefix = TEXT("lab:");
     expect(&(struct recheck_subject){.username = TEXT("lab:eve")}, REASON_HANDLE_ABSENT, CACHE_OUTCOME_NONE);
     expect(&(struct recheck_subject){.username = TEXT("corp:alice")}, REASON_NOT_OURS, CACHE_OUTCOME_NONE);
 }
@@ -439,11 +445,10 @@ Test(recheck, a_fact_that_this_configuration_has_judged_is_known_wherever_its_en
 }
 
 Test(recheck, the_issuer_is_the_one_that_a_login_asks) {
-    struct issuer_policy issuers[2] = {issuer, issuer};
+    struct issuer_policy issuers[2];
+    have_two(issuers);
     issuers[0].opaque_prefix = TEXT("of-another-issuer-");
     issuers[0].url = TEXT("https://other.example.com");
-    policy.issuers = issuers;
-    policy.n_issuers = 2;
     learn(ACTIVE);
     /* The token tells it the first time; then this configuration has judged the fact; then another one comes. */
     for (size_t i = 0; i < 3; i++) {
