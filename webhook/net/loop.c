@@ -176,23 +176,8 @@ void loop_wait_used(struct loop *loop, const struct runtime *runtime, int64_t de
     pthread_mutex_unlock(&loop->said_lock);
 }
 
-static void handle_drain(struct loop *loop, struct loop_message *message) {
-    free(message);
-    if (loop->is_draining)
-        return;
+void loop_drain(struct loop *loop) {
     loop->is_draining = true;
-    loop->drain_awake_ms = loop->awake_ms;
-    /* Not h2o_context_request_shutdown(): that also starts HTTP/2's timers, which would outlive the context. */
-    loop->context.shutdown_requested = 1;
-}
-
-int loop_drain(struct loop *loop) {
-    struct loop_message *message = calloc(1, sizeof(*message));
-    if (message == NULL)
-        return -ENOMEM;
-    message->handle = handle_drain;
-    loop_send(loop, message);
-    return 0;
 }
 
 /* The main thread hears it. */
@@ -258,6 +243,16 @@ static void pass_time(struct loop *loop) {
     atomic_store_explicit(&loop->turned_mono_ms, now, memory_order_relaxed);
 }
 
+static void drain(struct loop *loop) {
+    if (!loop->context.shutdown_requested) {
+        /* Not h2o_context_request_shutdown(): that also starts HTTP/2's timers, which would outlive the context. */
+        loop->context.shutdown_requested = 1;
+        loop->drain_awake_ms = loop->awake_ms;
+    } else if (loop->awake_ms - loop->drain_awake_ms > DRAIN_IDLE_MS) {
+        connection_close_idle(loop, loop->awake_ms - DRAIN_IDLE_MS);
+    }
+}
+
 static void turn(struct loop *loop) {
     h2o_evloop_run(loop->context.loop, h2o_linklist_is_empty(&loop->arrivals) ? TURN_MS : 0);
     take_arrivals(loop);
@@ -268,8 +263,8 @@ static void turn(struct loop *loop) {
         loop->swept_awake_ms = loop->awake_ms;
         sweep(loop);
     }
-    if (loop->is_draining && loop->awake_ms - loop->drain_awake_ms > DRAIN_IDLE_MS)
-        connection_close_idle(loop, loop->awake_ms - DRAIN_IDLE_MS);
+    if (loop->is_draining)
+        drain(loop);
 }
 
 /* Takes h2o apart, on the thread that made it. With a connection left it is not touched: 2.2 would abort. */

@@ -77,6 +77,7 @@ struct loop {
     _Atomic uint32_t n_arriving;    /* handed over, and not looked at yet */
     _Atomic uint32_t n_closed;      /* since the start */
     _Atomic int64_t turned_mono_ms;
+    _Atomic bool is_draining;
     h2o_multithread_receiver_t inbox;
 
     /* the loop's thread only */
@@ -97,8 +98,8 @@ struct loop {
     struct loop_slot *slots;
     uint32_t n_slots, first_free;
     uint64_t request_ids;
-    bool is_draining, asks_nobody, is_stopping;
-    int64_t drain_awake_ms; /* since when */
+    bool asks_nobody, is_stopping;
+    int64_t drain_awake_ms; /* since when it drains */
 };
 
 /*
@@ -128,8 +129,8 @@ int loop_use_runtime(struct loop *loop, struct runtime *runtime);
  * until a time of the monotonic clock at most. The thread that sent it. */
 void loop_wait_used(struct loop *loop, const struct runtime *runtime, int64_t deadline_mono_ms);
 
-/* From now on each answer says Connection: close, and idle connections are closed. Returns 0 or -ENOMEM. */
-int loop_drain(struct loop *loop);
+/* From now on each review's answer says Connection: close; a turn later idle connections are closed too. Any thread. */
+void loop_drain(struct loop *loop);
 
 /*
  * From now on the loop asks no provider: what it would have to ask about is answered with REASON_STOPPING. Returns when

@@ -379,11 +379,11 @@ void server_reopen_logs(struct server *server) {
 /* ---- drain and stop ---- */
 
 void server_drain(struct server *server) {
-    server->is_draining = true;
     for (size_t i = 0; i < server->n_authentication; i++)
         loop_drain(server->authentication[i]);
     if (server->admission != NULL)
         loop_drain(server->admission);
+    server->is_draining = true; /* last: who sees that we are not ready is told to leave by each answer from then on */
 }
 
 bool server_is_drained(const struct server *server) {
