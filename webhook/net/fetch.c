@@ -12,6 +12,10 @@
 #include "net/lane.h"
 #include "net/provider.h"
 
+/* A turn that comes so late is no busy one: the process, or the machine, was stopped. */
+#define PAUSE_MS (2 * LIMIT_FETCH_TURN_MS)
+#define PAUSE_TURNS 64 /* for what came meanwhile; then time limits are looked at, whatever comes */
+
 /* Lock order: one lock. With it held nothing waits, and nothing is called that takes another. */
 struct fetch {
     struct lanes lanes; /* the thread's own, and so is multi but for its bell */
@@ -73,6 +77,16 @@ static int wait_ms(const struct lanes *lanes) {
     return left < LIMIT_FETCH_TURN_MS ? (int)left : LIMIT_FETCH_TURN_MS;
 }
 
+/*
+ * After a stop of the whole process (a machine that was moved, a debugger) replies lie in the sockets, past their time
+ * limits by no fault of the provider's: they are read before a limit is looked at, or five of them would open the breaker.
+ */
+static void read_what_came_meanwhile(struct lanes *lanes) {
+    for (int turns = 0; turns < PAUSE_TURNS && multi_turn(lanes->multi, 0); turns++)
+        continue;
+    go_on_with_connected(lanes);
+}
+
 static void *run(void *context) {
     struct fetch *const fetch = context;
     struct lanes *const lanes = &fetch->lanes;
@@ -84,6 +98,8 @@ static void *run(void *context) {
         if (is_stopping)
             break;
         const int64_t now_mono_ms = now_of(fetch);
+        if (now_mono_ms - fetch->turned_mono_ms >= PAUSE_MS)
+            read_what_came_meanwhile(lanes);
         atomic_store_explicit(&fetch->turned_mono_ms, now_mono_ms, memory_order_relaxed);
         lanes_turn(lanes, now_mono_ms);
         multi_turn(lanes->multi, wait_ms(lanes));

@@ -1,7 +1,6 @@
 #include "net/multi.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -151,13 +150,14 @@ static int wait_of(const struct multi *multi, int64_t wait_ms) {
     return (int)(left_ms < wait_ms ? left_ms : wait_ms);
 }
 
-void multi_turn(struct multi *multi, int64_t wait_ms) {
+bool multi_turn(struct multi *multi, int64_t wait_ms) {
     struct epoll_event events[LIMIT_FETCH_EVENTS_A_TURN];
     /* What was added just now begins here, and may have ended already. */
     const int wait = run_timers(multi) ? 0 : wait_of(multi, wait_ms);
     const int n = epoll_wait(multi->epoll, events, LIMIT_FETCH_EVENTS_A_TURN, wait);
     for (int i = 0; i < n; i++)
         run(multi, &events[i]);
+    return n > 0;
 }
 
 void multi_wake(struct multi *multi) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <curl/curl.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct multi {
@@ -49,8 +50,8 @@ int multi_watch(struct multi *multi, int fd, struct multi_watcher *watcher);
 /* ---- waiting ---- */
 
 /* Goes on with what is ready, LIMIT_FETCH_EVENTS_A_TURN at most, and waits for that at most so long. 0: not at all. Returns
- * early when rung. */
-void multi_turn(struct multi *multi, int64_t wait_ms);
+ * early when rung. Says whether anything was ready. */
+bool multi_turn(struct multi *multi, int64_t wait_ms);
 
 /* Ends the present or the next wait. Any thread. */
 void multi_wake(struct multi *multi);
