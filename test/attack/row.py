@@ -167,6 +167,7 @@ def measure_after(bed, row, result, n_before, closed_before):
     if not bed.is_alive():
         return
     result.memory_peak = bed.peak()
+    wait_closed(bed, n_before)  # the good client's own may be open just now
     result.descriptors = (n_before, bed.n_descriptors())
 
 
@@ -186,9 +187,6 @@ def judge(bed, row, result, n_before):
     if not bed.is_alive():
         faults.append(f"the process ended with {bed.webhook.process.returncode}")
         return
-    if result.connections < row.least * bool(row.attackers):
-        faults.append(f"the attack made {result.connections} connections, not {row.least}")
-    faults += [f"nobody met '{word}'" for word in row.must if not result.ends.get(word)]
     faults += [f"{result.ends[word]} met '{word}'" for word in row.never if result.ends.get(word)]
     if row.closed and not any(result.closed.get(reason) for reason in row.closed):
         faults.append(f"no connection was closed for {' or '.join(row.closed)}")
@@ -200,16 +198,30 @@ def judge(bed, row, result, n_before):
         faults.append(f"{result.memory_peak // MEBIBYTE} MiB, the container has {MEMORY_LIMIT // MEBIBYTE}")
     if row.most_cpu and result.cpu > row.most_cpu:
         faults.append(f"{result.cpu:.2f} of a core, {row.most_cpu} at most")
-    for series in ("kept", "new") + ("live",) * row.lives:
-        if result.good[series]["failures"]:
-            faults.append(f"{result.good[series]['failures']} of {result.good[series]['n']} of the good client's ({series}) failed: "
-                          f"{result.good[series]['first_failure']}")
+    for series in ("kept", "new"):
+        judge_failures(result, series)
     found = bed.search()
     if found.returncode != 0:
         faults.append(f"a token is in what was written: {found.stdout[:300]}{found.stderr[:300]}")
     others = len(faults)
+    judge_moments(row, result)
     judge_times(row, result)
     result.is_timing_only = others == 0 and len(faults) > 0
+
+
+def judge_failures(result, series):
+    good = result.good[series]
+    if good["failures"]:
+        result.faults.append(f"{good['failures']} of {good['n']} of the good client's ({series}) failed: {good['first_failure']}")
+
+
+def judge_moments(row, result):
+    """What a machine that stands still for two seconds makes fail: an attack of two seconds, and a loop that has to turn."""
+    if result.connections < row.least * bool(row.attackers):
+        result.faults.append(f"the attack made {result.connections} connections, not {row.least}")
+    result.faults += [f"nobody met '{word}'" for word in row.must if not result.ends.get(word)]
+    if row.lives:
+        judge_failures(result, "live")
 
 
 def judge_times(row, result):

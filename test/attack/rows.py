@@ -22,7 +22,7 @@ ROWS = [
     Row("silent-connections", (("silent", {"n": CROWD}),), seconds=14, least=4096, closed=("handshake_timeout", "crowded")),
     Row("idle-handshakes", (("idle-handshakes", {"n": 2000}),), seconds=14, least=2000, closed=("handshake_timeout", "crowded"),
         new_in_time=False),
-    Row("descriptor-exhaustion", (("silent", {"n": 2000}),), n_files=1024, least=1000, most_cpu=0.7, quick=True),
+    Row("descriptor-exhaustion", (("silent", {"n": 2000}),), n_files=1024, least=1000, most_cpu=0.9, quick=True),
     Row("connection-flood", flood("connect", 64), least=10, quick=True),
     Row("hello-flood", flood("hello", 256), least=10, must=("answered, left",), new_in_time=False, quick=True),
     Row("hello-and-leave-flood", flood("leave", 64), least=10, quick=True),

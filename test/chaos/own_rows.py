@@ -168,7 +168,7 @@ ROWS = [
     Row("rotation", f"certificates, ours and the provider's, are replaced {ROTATIONS} times", begin_to_rotate, during=rotate,
         setting=lambda run: Setting(load={"connections": 32}), p99_ms=500, least_seconds=10, check=all_were_used, ci=False),
     Row("stopped", "our process is stopped (SIGSTOP), then goes on", lambda stage: stage.webhook.signal(signal.SIGSTOP),
-        lambda stage: stage.webhook.signal(signal.SIGCONT), serves=False, most_seconds=5),
+        lambda stage: stage.webhook.signal(signal.SIGCONT), may=("provider_timeout",), serves=False, most_seconds=5),
     Row("killed", "our process is killed (SIGKILL), and after a moment started again", lambda stage: stage.webhook.kill(),
         lambda stage: stage.webhook.restart(), serves=False, most_seconds=2,
         shows=("the connection was refused",), may=("the connection broke", "over_budget")),

@@ -58,12 +58,15 @@ def no_allowed_in_the_end(result):
 
 # The first questions that fail are asked once more, after up to 100 ms: that long waits who asked, until the breaker opens.
 RETRIED_MS = 150
+# Who asked when the first handshakes began waits for 64 of them.
+UNTIL_OPEN_MS = 500
 
 ROWS = [
     Row("refused", "connections are refused", lambda stage: stage.provider.kill(), lambda stage: stage.provider.start(),
         shows=("breaker_open",), may=KILLED, onset_ms=RETRIED_MS, calls_a_second=ONE_A_SECOND),
     Row("silent", "it takes connections and says nothing", send(signal.SIGSTOP), send(signal.SIGCONT),
-        shows=("breaker_open",), may=("provider_timeout", "deadline_exceeded"), onset_ms=2500, calls_a_second=ONE_A_SECOND),
+        shows=("breaker_open",), may=("provider_timeout", "deadline_exceeded"), onset_ms=2500, least_seconds=4,
+        calls_a_second=ONE_A_SECOND),
     Row("dropped", "packets to it are lost", tell("drop"), tell("pass"),
         shows=("breaker_open",), may=("provider_timeout", "deadline_exceeded", "provider_unreachable"), onset_ms=2500,
         calls_a_second=ONE_A_SECOND, ci=False),
@@ -82,7 +85,7 @@ ROWS = [
     Row("half", "each reply ends in the middle", tell("mode", "half"), tell("mode", "ok"),
         may=("provider_unreachable", "provider_reply_invalid", "breaker_open"), ci=False),
     Row("certificate", "its certificate has expired", show_expired, show_valid,
-        shows=("breaker_open",), may=("provider_tls",), calls_a_second=ONE_A_SECOND),
+        shows=("breaker_open",), may=("provider_tls",), onset_ms=UNTIL_OPEN_MS, calls_a_second=ONE_A_SECOND),
     Row("too-long", "it is gone for longer than maxStale", lambda stage: stage.provider.kill(), lambda stage: stage.provider.start(),
         setting=lambda run: Setting(ttl=1, issuer={"outage": {"maxStale": "1s"}}), serves=False, least_seconds=8,
         shows=("breaker_open",), may=KILLED, check=no_allowed_in_the_end, ci=False),

@@ -10,13 +10,18 @@ import table
 from stage import Stage
 
 WORDS = {sentence: word for word, (_, sentence) in reasons.read().items()}
-SLOW = "p99 of logins with tokens in use"
+WRONG, NEGATIVE = "wrong answers", "negative answers"
 PHASES = ("before", "onset", "trouble", "after")
 # What logins may take at their slowest hundredth. Where other programs have the machine as well, which shows in how late the load
 # generator itself is, only what is longer than that can be told: a login that waits for a provider does.
 P99_MS, BUSY_P99_MS = 5, 250
 QUIET_LATE_MS = 1
 RECOVERY_SECONDS = 2
+
+
+def is_wrong(failure):
+    """Whether it was a verdict that did not hold, which no busy machine makes."""
+    return WRONG in failure or NEGATIVE in failure
 
 
 @dataclass(frozen=True)
@@ -150,8 +155,8 @@ class Result:
         row = self.row
         for phase in PHASES:
             told = self.report[phase]
-            yield told["wrong"] and f"{told['wrong']} wrong answers in phase {phase}: {told['example']}"
-        yield self.negatives and f"{self.negatives} negative answers are cached that the provider never gave"
+            yield told["wrong"] and f"{told['wrong']} {WRONG} in phase {phase}: {told['example']}"
+        yield self.negatives and f"{self.negatives} {NEGATIVE} are cached that the provider never gave"
         yield from self._failures_before()
         seen = self.errors()
         for word in row.shows:
@@ -177,7 +182,7 @@ class Result:
         late_ms = self.late_ms(phase)
         usual_ms = self.row.p99_ms + (0 if late_ms <= QUIET_LATE_MS else BUSY_P99_MS + 1.5 * late_ms)
         limit_ms, found_ms = max(limit_ms or 0, usual_ms) * wait.SLOWNESS, self.p99_ms(phase)
-        return found_ms > limit_ms and (f"{SLOW} was {found_ms:.1f} ms in phase {phase}, not {limit_ms:g} "
+        return found_ms > limit_ms and (f"p99 of logins with tokens in use was {found_ms:.1f} ms in phase {phase}, not {limit_ms:g} "
                                         f"(load generator: {late_ms:.1f} ms late)")
 
     def _too_many_calls(self):

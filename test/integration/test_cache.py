@@ -47,7 +47,7 @@ def test_with_a_ttl_of_zero_every_review_asks(provider, start):
 
 
 def test_a_no_is_remembered_for_the_negative_ttl(provider, start):
-    webhook = start(provider, {"cache": {"negativeTTL": f"{wait.STALL:g}s"}})
+    webhook = start(provider, {"cache": {"negativeTTL": f"{wait.STALL + 1:g}s"}})
     caller, token = webhook.caller(), sentinel.token()
     assert [caller.review(token).verdict for _ in range(3)] == ["deny"] * 3
     assert provider.n_calls(token) == 1
@@ -64,13 +64,16 @@ def test_an_unsupported_token_type_is_a_no_and_is_remembered(provider, start):
 
 
 def test_a_token_ends_with_its_exp_though_its_ttl_goes_on(provider, start):
-    webhook = start(provider, {"clockSkew": "0s"})
-    caller = webhook.caller()
-    token = provider.issue(exp=int(time.time()) + 2)
-    assert caller.review(token).verdict == "allow"
-    wait.until(lambda: caller.review(token).verdict == "deny", "the token is refused after its exp", seconds=4)
-    assert provider.n_calls(token) == 1, "the fact has exp in it: nobody needs to be asked"
-    assert webhook.wait_audit(reason="expired")[0]["cache"] == "hit"
+    def attempt():
+        webhook = start(provider, {"clockSkew": "0s"})
+        caller = webhook.caller()
+        token = provider.issue(exp=int(time.time()) + 2)
+        assert caller.review(token).verdict == "allow"
+        wait.until(lambda: caller.review(token).verdict == "deny", "the token is refused after its exp", seconds=4)
+        assert provider.n_calls(token) == 1, "the fact has exp in it: nobody needs to be asked"
+        assert webhook.wait_audit(reason="expired")[0]["cache"] == "hit"
+
+    wait.undisturbed(attempt)
 
 
 def test_clock_skew_is_granted_to_nbf_and_iat_and_never_to_exp(provider, start):

@@ -12,19 +12,22 @@ from lib.load import Load
 
 
 def test_sigterm_turns_unready_at_once_and_requests_are_still_answered(provider, start):
-    webhook = start(provider)
-    caller = webhook.caller()
-    token = provider.issue()
-    assert caller.review(token).verdict == "allow"
-    webhook.signal(signal.SIGTERM)
-    wait.until(lambda: webhook.operations("/readyz")[0] == 503, "/readyz fails")
-    assert webhook.operations("/livez")[0] == 200, "a liveness probe that fails now would kill what still answers"
-    kept = caller.review(token)  # on the connection of before
-    assert kept.verdict == "allow" and kept.response.closes, "the answer does not say Connection: close"
-    fresh = webhook.caller().review(provider.issue())  # on a new one
-    assert fresh.verdict == "allow" and fresh.response.closes
-    webhook.wait_stopped()
-    assert "stopping" in webhook.log_text()
+    def attempt():  # whoever has no caller any more is gone two seconds after the signal
+        webhook = start(provider)
+        caller = webhook.caller()
+        token = provider.issue()
+        assert caller.review(token).verdict == "allow"
+        webhook.signal(signal.SIGTERM)
+        wait.until(lambda: webhook.operations("/readyz")[0] == 503, "/readyz fails")
+        assert webhook.operations("/livez")[0] == 200, "a liveness probe that fails now would kill what still answers"
+        kept = caller.review(token)  # on the connection of before
+        assert kept.verdict == "allow" and kept.response.closes, "the answer does not say Connection: close"
+        fresh = webhook.caller().review(provider.issue())  # on a new one
+        assert fresh.verdict == "allow" and fresh.response.closes
+        webhook.wait_stopped()
+        assert "stopping" in webhook.log_text()
+
+    wait.undisturbed(attempt)
 
 
 def test_without_callers_the_process_ends_soon(provider, start):

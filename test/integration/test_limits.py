@@ -54,13 +54,13 @@ def test_a_silent_provider_does_not_slow_the_tokens_of_another(providers, start)
         configuration.issuer(quick, {"tokens": {"opaquePrefix": "two_"}}, name="quick")])
     waiting = [webhook.caller() for _ in range(70)]  # more than may be asked at once: of unknown tokens 0.8 of 64
     for caller in waiting:
-        caller.ask(silent.knows(sentinel.token("one_"), reply.silence()), timeout="5s")
+        caller.ask(silent.knows(sentinel.token("one_"), reply.silence()), timeout="30s")
     silent.wait_for_calls(52)
     caller = webhook.caller()
     began = time.monotonic()
     for _ in range(20):
-        assert caller.review(quick.issue("two_"), timeout="2s").verdict == "allow"
-    assert time.monotonic() - began < wait.STALL
+        assert caller.review(quick.issue("two_"), timeout="10s").verdict == "allow"
+    assert time.monotonic() - began < 1 + wait.STALL
     silent.stop()
     assert {caller.answer().verdict for caller in waiting} == {"unavailable"}
 

@@ -17,12 +17,14 @@ from lib.webhook import GENERATION, RELOADED
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
 def test_a_healthy_process_says_ok(shared, path):
+    shared.webhook.wait_live()
     status, headers, text = shared.webhook.operations(path)
     assert (status, text) == (200, "ok") and headers["content-type"].startswith("text/plain")
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
 def test_verbose_lists_each_check(shared, path):
+    shared.webhook.wait_live()
     status, _, text = shared.webhook.operations(path + "?verbose")
     assert status == 200
     lines = text.splitlines()
@@ -94,7 +96,7 @@ def test_a_thread_that_hangs_fails_livez_and_is_in_the_metrics(provider, start):
     def state():
         return webhook.operations("/livez")[0], webhook.metric("kube_introspect_live")
 
-    assert state() == (200, 1)
+    wait.until(lambda: state() == (200, 1), "all is well at first")
     with stopped_thread(webhook.process, "authentication"):
         wait.until(lambda: state() == (503, 0), lambda: f"/livez fails and the metric is 0: {state()}")
         text = webhook.operations("/livez")[2]
@@ -178,7 +180,7 @@ def test_calls_to_the_provider_are_counted_by_issuer_and_outcome(provider, start
                "timeout": reply.silence(), "unreachable": reply.hang_up(), "error": reply.error(500), "throttled": reply.error(429),
                "invalid_reply": reply.plain(200, "x"), "rejected": reply.error(403), "misconfigured": reply.error(404)}
     for outcome, script in scripts.items():
-        caller.review(provider.knows(sentinel.token(), script), timeout="500ms" if outcome == "timeout" else "20s")
+        caller.review(provider.knows(sentinel.token(), script), timeout="2s" if outcome == "timeout" else "20s")
     metrics = webhook.metrics()
     name = "kube_introspect_introspection_calls_total"
     for outcome in scripts:

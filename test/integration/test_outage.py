@@ -23,7 +23,7 @@ def test_a_vanished_provider_is_unavailable_and_never_a_no_and_back_within_a_sec
 
 
 def test_what_is_remembered_is_served_while_the_provider_is_away_but_not_past_its_ttl(provider, start):
-    webhook = start(provider, {"cache": {"ttl": f"{wait.STALL:g}s"}})
+    webhook = start(provider, {"cache": {"ttl": f"{wait.STALL + 1:g}s"}})
     caller, token = webhook.caller(), provider.issue()
     assert caller.review(token).verdict == "allow"
     provider.stop()
@@ -35,7 +35,8 @@ def test_a_vanished_provider_does_not_make_the_webhook_unready_or_dead(provider,
     webhook = start(provider)
     provider.stop()
     assert webhook.caller().review(sentinel.token()).verdict == "unavailable"
-    assert webhook.is_ready() and webhook.operations("/livez")[0] == 200
+    assert webhook.is_ready()
+    webhook.wait_live()
 
 
 def test_an_idle_connection_that_the_provider_closed_fails_no_login(provider, start):

@@ -53,6 +53,8 @@ def test_calls_at_once_are_bounded_and_the_rest_waits_its_turn(provider, start):
     for token in tokens:
         provider.tokens[token] = reply.after(0.02, provider.tokens[token])
     callers = [webhook.caller() for _ in tokens]
+    for caller in callers:
+        caller.connect()
     for caller, token in zip(callers, tokens):
         caller.ask(token)
     assert {caller.answer().verdict for caller in callers} == {"allow"}

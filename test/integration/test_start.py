@@ -111,7 +111,7 @@ def test_it_starts_and_is_ready_without_its_provider(provider, start):
 def test_a_provider_that_is_away_does_not_stop_the_start_with_discovery(provider, start):
     provider.stop()
     webhook = start(provider, discovery=True, ready=False)
-    assert webhook.operations("/livez")[0] == 200
+    webhook.wait_live()
 
 
 def test_paths_are_relative_to_the_configuration_and_not_to_the_working_folder(folder, provider):

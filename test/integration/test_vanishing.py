@@ -147,10 +147,11 @@ def test_callers_that_vanish_at_random_do_not_disturb_those_that_stay(provider, 
                 pass
 
     provider.knows(sentinel.TOKEN, reply.after(0.005, reply.error(500)))
+    caller = webhook.caller()
+    assert caller.review(good).verdict == "allow"  # known before the breaker opens
     thread = threading.Thread(target=come_and_go)
     thread.start()
     try:
-        caller = webhook.caller()
         for _ in range(300):
             assert caller.review(good).verdict == "allow"
     finally:

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from control_plane import CACHE
 from demo_provider import BASIC
 from lib import paths, sentinel, wait
 from lib.certificates import Authority, Certificate
@@ -109,7 +110,7 @@ def test_the_api_servers_certificate_and_its_authority_are_replaced(start_cluste
     """Who is logged in notices nothing. kube-apiserver reads its pair again for each new connection, and at least every five
     minutes. When it finds another one, it closes all of its connections, those with a first login under way too: whoever is
     hit gets one 401, which nobody remembers."""
-    cluster, (authority, pair) = start_cluster(changes=BOTH_NAMES), next_client
+    cluster, (authority, pair) = start_cluster(changes=BOTH_NAMES, flags={CACHE: None}), next_client
     known = Logins(cluster, [cluster.provider.password("bob")], expected=403)
     with known, Logins(cluster, [cluster.provider.password("alice") for _ in range(N_TOKENS)]) as logins:
         cluster.webhook.folder.copy([certificates.client_ca.cert, authority.cert], "tls/client-ca.crt")

@@ -62,12 +62,12 @@ def answer_of(response, version=V1):
     return Answer(response, review)
 
 
-def authorize(caller, user, timeout="3s", version=V1, **more):
+def authorize(caller, user, timeout="10s", version=V1, **more):
     """Asks about a request of the user of a login's answer."""
     return answer_of(caller.post(body_of(user, version=version, **more), target("/authorize", timeout)), version)
 
 
-def ask(caller, user, timeout="3s"):
+def ask(caller, user, timeout="10s"):
     """Asks and does not wait."""
     caller.send(body_of(user), target("/authorize", timeout))
 

@@ -25,13 +25,13 @@ def until(condition, expected, seconds=10.0, interval=0.01):
 
 
 def undisturbed(attempt, times=3):
-    """For a promise about moments, which a stall of the test's own can break: attempt() makes one try, all anew, and fails by
-    an AssertionError; one of so many tries must hold."""
+    """For a promise about moments, which a stall of the test's own can break: attempt() makes one try, all anew, and fails
+    by an exception; one of so many tries must hold."""
     for _ in range(times - 1):
         try:
             return attempt()
-        except AssertionError as error:
-            print(f"once more, as this machine may have been busy for a moment: {error}")
+        except Exception as error:  # whoever comes late may meet a closed connection, too
+            print(f"once more, as this machine may have been busy for a moment: {error!r}")
     return attempt()
 
 

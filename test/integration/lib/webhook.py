@@ -252,10 +252,15 @@ class Webhook:
         self.folder.configure(self.document(issuers, changes))
         self.process.send_signal(signal.SIGHUP)
         self.wait_generation(before + 1)
+        self.wait_live()  # a loop that was stuck is not waited for: now it has turned
 
     def wait_generation(self, at_least):
         wait.until(lambda: self.generation() >= at_least,
                    lambda: f"generation {at_least} is in force (seen: {self.generation()}); {self._tail()}")
+
+    def wait_live(self):
+        """Until every thread turns, as it does within a moment unless this machine stood still."""
+        wait.until(lambda: self.operations("/livez")[0] == 200, lambda: f"/livez is well; {self._tail()}")
 
     def assert_alive(self):
         assert self.process.poll() is None, f"the process ended with {self.process.returncode}; {self._tail()}"
@@ -302,7 +307,8 @@ class Webhook:
 
 def environment(**more):
     """That of a child. What libraries do by themselves is no news to the sanitizers."""
-    own = {"LSAN_OPTIONS": f"suppressions={paths.LEAKS}:print_suppressions=0", "TSAN_OPTIONS": f"suppressions={paths.RACES}"}
+    own = {"LSAN_OPTIONS": f"suppressions={paths.LEAKS}:print_suppressions=0", 
+           "TSAN_OPTIONS": f"suppressions={paths.RACES}:atexit_sleep_ms=0"}
     given = {name: f"{os.environ[name]}:{value}" if name in os.environ else value for name, value in own.items()}
     return {**os.environ, **given, **more}
 
