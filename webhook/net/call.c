@@ -143,7 +143,8 @@ static bool append_target(CURLU *url, struct buffer *target) {
     return is_good && target->error == 0;
 }
 
-/* An URL that is none leaves the target empty: libcurl says so when it is to connect. */
+/* An URL that is none, and one for which there was no memory, leaves the target empty, and is read again for the next
+ * request: libcurl says that it is none when it is to connect. */
 static void aim(struct call *call, const char *url) {
     buffer_clear(&call->target);
     CURLU *const parts = curl_url();
@@ -151,7 +152,7 @@ static void aim(struct call *call, const char *url) {
         !append_target(parts, &call->target))
         buffer_clear(&call->target);
     curl_url_cleanup(parts);
-    call->url = url;
+    call->url = call->target.n_bytes > 0 ? url : NULL;
 }
 
 /* Room is made first, so that no smaller allocation with a part of a secret is left behind. */

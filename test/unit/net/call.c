@@ -178,6 +178,28 @@ static void post(struct call *call, struct multi *multi, const char *url, size_t
     }
 }
 
+/* It was aimed nowhere for as long as the provider's connections were kept. */
+Test(call, that_could_not_read_its_url_for_lack_of_memory_reads_it_again) {
+    struct world world;
+    world_init(&world);
+    world_serve(&world, &(struct https_settings){.script = answer_with_what_was_got});
+    struct multi multi;
+    struct call *call;
+    cr_assert_eq(multi_init(&multi), 0);
+    cr_assert_eq(call_new(&world.snapshot, 0, &call), 0);
+    call->done = note_end;
+    memory_fail_at(1);
+    cr_assert_eq(call_begin_post(call, &multi, world.endpoint, TEXT(""), 0), -ENOMEM);
+    memory_fail_at(0);
+    for (int i = 0; i < 2; i++) {
+        post(call, &multi, world.endpoint, 10);
+        cr_assert_eq(ended, CURLE_OK);
+    }
+    call_free(call);
+    multi_deinit(&multi);
+    world_deinit(&world);
+}
+
 Test(call, a_request_that_does_not_fit_into_the_sockets_buffer_goes_out_in_parts) {
     struct world world;
     world_init(&world);
