@@ -80,11 +80,13 @@ static int listen_on(const struct acceptor_listener *listener, int *ret_fd, stru
 
 /* ---- connections ---- */
 
+/* Of those that keep up; NULL: none does. */
 static struct loop *least_loaded(const struct acceptor_listener *listener) {
-    struct loop *best = listener->loops[0];
-    for (size_t i = 1; i < listener->n_loops; i++) {
-        if (loop_n_connections(listener->loops[i]) < loop_n_connections(best))
-            best = listener->loops[i];
+    struct loop *best = NULL;
+    for (size_t i = 0; i < listener->n_loops; i++) {
+        struct loop *const loop = listener->loops[i];
+        if (!loop_is_crowded(loop) && (best == NULL || loop_n_connections(loop) < loop_n_connections(best)))
+            best = loop;
     }
     return best;
 }
@@ -118,8 +120,7 @@ static bool has_room(struct acceptor *acceptor, const struct acceptor_listener *
     return false;
 }
 
-static void hand_over(struct acceptor *acceptor, const struct acceptor_listener *listener, int fd) {
-    struct loop *loop = least_loaded(listener);
+static void hand_over(struct acceptor *acceptor, const struct acceptor_listener *listener, struct loop *loop, int fd) {
     if (!has_room(acceptor, listener, loop) || loop_take_socket(loop, fd) != 0)
         close(fd);
 }
@@ -142,13 +143,14 @@ static void refuse_one(struct acceptor *acceptor, int socket) {
 static void accept_all(struct acceptor *acceptor, size_t listener) {
     const int socket = acceptor->sockets[listener].fd;
     for (size_t i = 0; i < ACCEPTS_IN_A_ROW; i++) {
-        if (loop_is_crowded(least_loaded(&acceptor->listeners[listener]))) {
+        struct loop *const loop = least_loaded(&acceptor->listeners[listener]);
+        if (loop == NULL) {
             pause_us(CROWDED_US); /* poll() goes on to say that somebody waits */
             return;
         }
         const int fd = accept4(socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
-            hand_over(acceptor, &acceptor->listeners[listener], fd);
+            hand_over(acceptor, &acceptor->listeners[listener], loop, fd);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
