@@ -7,7 +7,8 @@ import time
 import pytest
 
 from lib import reply, sentinel, wait
-from lib.connection import Closed
+from lib.caller import body
+from lib.connection import Closed, request_bytes
 from lib.load import Load
 
 
@@ -124,6 +125,23 @@ def test_a_second_signal_while_callers_ask_and_probes_look_ends_it_cleanly(provi
     stop.set()
     for thread in threads:
         thread.join()
+
+
+# Its connection counted as idle until its body was whole.
+def test_a_review_whose_body_is_still_coming_is_answered(provider, start):
+    webhook = start(provider)
+    caller, token = webhook.caller(), provider.issue()
+    assert caller.review(token).verdict == "allow"
+    request = request_bytes("POST", "/authenticate", body(token))
+    opened = caller.connect()
+    opened.send(request[:-10])
+    webhook.signal(signal.SIGTERM)
+    began = time.monotonic()
+    wait.until(lambda: time.monotonic() > began + 3, "whoever is idle is closed by now", interval=0.1)
+    opened.send(request[-10:])
+    answer = caller.answer()
+    assert answer.verdict == "allow" and answer.response.closes
+    webhook.wait_stopped()
 
 
 def test_stuck_callers_do_not_hold_the_process_past_twenty_five_seconds(provider, start):

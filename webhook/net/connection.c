@@ -161,7 +161,9 @@ const struct tls_events connection_tls_events = {.on_caller = on_caller, .on_han
 void connection_close_idle(struct loop *loop, int64_t before_awake_ms) {
     for (h2o_linklist_t *at = loop->connections.next; at != &loop->connections; at = at->next) {
         struct connection *connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, at);
-        if (connection->n_requests == 0 && connection->used_awake_ms < before_awake_ms)
+        if (connection->n_requests > 0 || connection->socket->input->size > 0) /* the beginning of one is there */
+            continue;
+        if (connection->used_awake_ms < before_awake_ms)
             shutdown(h2o_socket_get_fd(connection->socket), SHUT_RDWR); /* h2o then sees the end and closes */
     }
 }
