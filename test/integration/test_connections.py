@@ -154,6 +154,28 @@ def test_a_loop_that_hangs_fails_livez_until_it_turns_again(provider, start):
     assert webhook.caller().review(provider.issue()).verdict == "allow"
 
 
+# Whoever was given to it waited, and so did whoever came after them: nobody was accepted any more.
+def test_a_loop_that_hangs_takes_no_place_from_callers_of_the_others(provider, start):
+    webhook = start(provider, changes={"threads": 2})
+    with threads.Hanging(webhook.process.pid, "authentication"), contextlib.ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(webhook.connect(handshake=False))
+        assert webhook.caller().review(provider.issue()).verdict == "allow"
+
+
+# The loop for operations turned first, and took the others for ones that hang.
+def test_a_probe_that_waited_while_the_process_was_stopped_finds_it_well(provider, start):
+    webhook = start(provider)
+    wait.until(lambda: webhook.operations("/livez")[0] == 200, "all is well at first")
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", webhook.operations_port), timeout=30) as probe:
+            with stopped(webhook):
+                probe.sendall(b"GET /livez HTTP/1.0\r\nHost: localhost\r\n\r\n")
+                stopped_at = time.monotonic()
+                wait.until(lambda: time.monotonic() > stopped_at + 2.5, "a loop that hangs would be found", interval=0.1)
+            assert b" 200 OK" in probe.recv(4096)
+
+
 def test_a_stop_that_hangs_is_ended(provider, start):
     webhook = start(provider)
     with threads.Hanging(webhook.process.pid, "authentication") as thread:

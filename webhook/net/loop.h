@@ -87,10 +87,11 @@ struct loop {
     h2o_linklist_t connections, strangers; /* struct connection; strangers are among the connections */
     h2o_linklist_t arrivals;               /* sockets that wait for their turn to become connections */
     uint32_t n_strangers, max_strangers;
-    size_t n_held_bytes, n_parked_bytes; /* by all connections; by those that wait */
-    int64_t awake_ms;                    /* how long the loop has turned: time stands still while it cannot */
+    size_t n_held_bytes, n_parked_bytes;       /* by all connections; by those that wait */
+    int64_t awake_ms;                          /* how long the loop has turned: time stands still while it cannot */
+    int64_t resumed_mono_ms;                   /* when it last turned after it could not for a while */
     int64_t swept_awake_ms, reported_awake_ms; /* INT64_MIN: nothing was reported yet */
-    struct runtime *runtime;    /* the current one, counted */
+    struct runtime *runtime;                   /* the current one, counted */
     struct digest *digest;
     struct handle_keys *handle_keys; /* of the current runtime; NULL: no handle is configured, or of no use here */
     struct buffer scratch;           /* an answer under construction */
@@ -149,6 +150,10 @@ void *loop_parked(struct loop *loop, uint32_t slot, uint32_t generation);
 
 /* Forgets it: the slot is free. Loop's thread. */
 void loop_unpark(struct loop *loop, uint32_t slot);
+
+/* When the loop went on after the process, or the machine, was stopped: now, where this is the turn after it; 0: it never was.
+ * Loop's thread. */
+int64_t loop_resumed_mono_ms(const struct loop *loop);
 
 static inline uint32_t loop_n_connections(const struct loop *loop) {
     return atomic_load_explicit(&loop->n_connections, memory_order_relaxed);
