@@ -4,6 +4,8 @@ import signal
 import threading
 import time
 
+import pytest
+
 from lib import reply, wait
 
 STATE = "kube_introspect_breaker_state"
@@ -111,8 +113,9 @@ def test_a_reload_does_not_close_the_breaker(provider, start):
     assert (answer.verdict, record["reason"]) == ("unavailable", "breaker_open")
 
 
-# They ended as time-outs though they lay in the sockets, and five of those opened the breaker.
-def test_replies_that_came_while_our_process_was_stopped_are_in_time(provider, start):
+# They ended as time-outs, and five of those opened the breaker.
+@pytest.mark.parametrize("answers", [True, False], ids=["answered_meanwhile", "stopped_with_the_provider"])
+def test_calls_that_were_under_way_while_our_process_was_stopped_open_nothing(provider, start, answers):
     webhook = start(provider, {"introspection": {"timeout": f"{wait.STALL:g}s"}})
     callers, answered = [webhook.caller() for _ in range(30)], threading.Event()
     for caller in callers:
@@ -122,11 +125,14 @@ def test_replies_that_came_while_our_process_was_stopped_are_in_time(provider, s
     provider.wait_for_calls(len(callers))
     webhook.signal(signal.SIGSTOP)
     stopped = time.monotonic()
-    answered.set()
+    if answers:
+        answered.set()
     wait.until(lambda: time.monotonic() > stopped + wait.STALL, "their time is over", interval=0.1)
     webhook.signal(signal.SIGCONT)
-    assert [caller.answer().verdict for caller in callers] == ["allow"] * len(callers)
+    assert [caller.answer().verdict for caller in callers] == ["allow" if answers else "unavailable"] * len(callers)
+    answered.set()
     assert state(webhook) == 0 and provider.n_calls() == len(callers)
+    assert webhook.caller().review(provider.issue()).verdict == "allow"
 
 
 def test_many_refusals_by_the_provider_open_nothing(provider, start):

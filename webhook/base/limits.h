@@ -124,7 +124,7 @@
 #define LIMIT_RETRY_MAX_MS 2000
 /* A provider that asks for more patience than this gets no retry: no caller waits that long. */
 #define LIMIT_RETRY_AFTER_S 60
-/* Time-outs in a row that open the breaker, however few calls there are: each has cost somebody the whole time limit. */
+/* Time-outs in a row that open the breaker, however few calls there are: each has cost somebody most of the time limit. */
 #define LIMIT_BREAKER_TIMEOUTS 5
 #define LIMIT_DISCOVERY_TIMEOUT_MS 10000
 /* A discovery document is fetched again after an hour, or after a failure with back-off between these two. */

@@ -164,13 +164,23 @@ static size_t untried_secret(const struct lane *lane, const struct flight *fligh
 }
 
 /*
+ * What the breaker hears of a call that had no answer in time. It says something of the provider only where that had the
+ * most of its time: not if the caller had little left, nor if we stood still meanwhile.
+ */
+static enum breaker_result time_out_of(const struct lane *lane, const struct call *call) {
+    const int64_t ran_ms = clock_mono_ms(lane->lanes->clock) - call->begun_mono_ms;
+    const bool had_time = ran_ms >= call->timeout_ms / 2 && call->begun_us >= lane->lanes->excused_us;
+    return had_time ? BREAKER_TIMED_OUT : BREAKER_UNKNOWN;
+}
+
+/*
  * What the breaker hears of a reply. Only what says that the provider does not work is a failure: a reply that cannot be
  * read may be one token's, and whoever holds that could open the breaker for all.
  */
-static enum breaker_result breaker_result_of(const struct reply *reply) {
+static enum breaker_result breaker_result_of(const struct lane *lane, const struct call *call, const struct reply *reply) {
     switch (reply->outcome) {
     case CALL_TIMEOUT:
-        return BREAKER_TIMED_OUT;
+        return time_out_of(lane, call);
     case CALL_UNREACHABLE:
     case CALL_TLS:
     case CALL_THROTTLED:
@@ -193,7 +203,7 @@ static bool put_again(struct lane *lane, struct flight *flight, struct call *cal
 
 /* Whether the reply calls for another question, and it has been put. */
 static bool ask_again(struct lane *lane, struct flight *flight, struct call *call, const struct reply *reply) {
-    lane_breaker_end(lane, flight->breaker_turn, breaker_result_of(reply), reply->reason);
+    lane_breaker_end(lane, flight->breaker_turn, breaker_result_of(lane, call, reply), reply->reason);
     const size_t secret = untried_secret(lane, flight);
     if (reply->reason == REASON_CLIENT_CREDENTIALS_REJECTED && secret != SIZE_MAX &&
         breaker_admits(&lane->breaker, clock_mono_ms(lane->lanes->clock))) {
@@ -341,9 +351,10 @@ void attempt_start_waiting(struct lane *lane) {
 
 void attempt_abandon(struct lane *lane, struct flight *flight) {
     struct call *const call = flight->call;
+    const enum breaker_result result = time_out_of(lane, call);
     call_abandon(call);
     metrics_call_end(lane->lanes->metrics, lane->provider->metrics_row, CALL_TIMEOUT, clock_mono_us() - call->begun_us);
-    lane_breaker_end(lane, flight->breaker_turn, BREAKER_TIMED_OUT, REASON_DEADLINE_EXCEEDED);
+    lane_breaker_end(lane, flight->breaker_turn, result, REASON_DEADLINE_EXCEEDED);
     keep(lane, call);
     attempt_fail(lane, flight, REASON_DEADLINE_EXCEEDED);
 }

@@ -12,9 +12,11 @@
 #include "net/lane.h"
 #include "net/provider.h"
 
-/* A turn that comes so late is no busy one: the process, or the machine, was stopped. */
-#define PAUSE_MS (2 * LIMIT_FETCH_TURN_MS)
-#define PAUSE_TURNS 64 /* for what came meanwhile; then time limits are looked at, whatever comes */
+/* A turn that is so late has replies to read before it looks at time limits, for so long at most. */
+#define LATE_US 50000
+#define LATE_READING_US 100000
+/* Nor is that a busy turn: the process, or the machine, was stopped. */
+#define PAUSE_US 1000000
 
 /* Lock order: one lock. With it held nothing waits, and nothing is called that takes another. */
 struct fetch {
@@ -81,8 +83,11 @@ static int wait_ms(const struct lanes *lanes) {
  * After a stop of the whole process (a machine that was moved, a debugger) replies lie in the sockets, past their time
  * limits by no fault of the provider's: they are read before a limit is looked at, or five of them would open the breaker.
  */
-static void read_what_came_meanwhile(struct lanes *lanes) {
-    for (int turns = 0; turns < PAUSE_TURNS && multi_turn(lanes->multi, 0); turns++)
+static void catch_up(struct lanes *lanes, int64_t late_us) {
+    const int64_t now_us = clock_mono_us();
+    if (late_us >= PAUSE_US) /* who asks may have stood still, and who answers: on the same machine */
+        lanes->excused_us = now_us;
+    while (multi_turn(lanes->multi, 0) && clock_mono_us() < now_us + LATE_READING_US)
         continue;
     go_on_with_connected(lanes);
 }
@@ -91,18 +96,21 @@ static void *run(void *context) {
     struct fetch *const fetch = context;
     struct lanes *const lanes = &fetch->lanes;
     pthread_setname_np(pthread_self(), "fetch");
+    int64_t due_us = clock_mono_us(); /* when a turn begins at the latest */
     for (;;) {
         bool is_stopping;
         struct flight *const asked = take_inbox(fetch, &is_stopping);
         accept_all(lanes, asked);
         if (is_stopping)
             break;
-        const int64_t now_mono_ms = now_of(fetch);
-        if (now_mono_ms - fetch->turned_mono_ms >= PAUSE_MS)
-            read_what_came_meanwhile(lanes);
-        atomic_store_explicit(&fetch->turned_mono_ms, now_mono_ms, memory_order_relaxed);
-        lanes_turn(lanes, now_mono_ms);
-        multi_turn(lanes->multi, wait_ms(lanes));
+        atomic_store_explicit(&fetch->turned_mono_ms, now_of(fetch), memory_order_relaxed);
+        const int64_t late_us = clock_mono_us() - due_us;
+        if (late_us >= LATE_US)
+            catch_up(lanes, late_us);
+        lanes_turn(lanes, now_of(fetch));
+        const int wait = wait_ms(lanes);
+        due_us = clock_mono_us() + (int64_t)wait * 1000;
+        multi_turn(lanes->multi, wait);
         go_on_with_connected(lanes);
     }
     lanes_stop(lanes);

@@ -107,7 +107,8 @@ void lane_report(struct lane *lane, enum reason kind, const char *format, ...) {
 
 static void publish_breaker(struct lane *lane) {
     atomic_store_explicit(&lane->breaker_state, (int)lane->breaker.state, memory_order_relaxed);
-    metrics_breaker(lane->lanes->metrics, lane->provider->metrics_row, lane->breaker.state);
+    if (lane->is_configured) /* the row is the issuer's, whose lane of before a reload may still have calls under way */
+        metrics_breaker(lane->lanes->metrics, lane->provider->metrics_row, lane->breaker.state);
 }
 
 uint32_t lane_breaker_begin(struct lane *lane) {
@@ -210,8 +211,11 @@ static void let_unneeded_go(struct lanes *lanes) {
 void lanes_configure(struct lanes *lanes, struct provider *const *providers, size_t n_providers) {
     for (struct lane *lane = lanes->first; lane != NULL; lane = lane->next)
         lane->is_configured = false;
-    for (size_t i = 0; i < n_providers; i++)
-        lanes_adopt(lanes, providers[i])->is_configured = true;
+    for (size_t i = 0; i < n_providers; i++) {
+        struct lane *const lane = lanes_adopt(lanes, providers[i]);
+        lane->is_configured = true;
+        publish_breaker(lane);
+    }
 }
 
 /* ---- flights come in ---- */
@@ -403,6 +407,7 @@ static void stop(struct lane *lane) {
 }
 
 void lanes_stop(struct lanes *lanes) {
+    lanes->excused_us = INT64_MAX;
     for (struct lane *lane = lanes->first; lane != NULL; lane = lane->next)
         stop(lane);
     lanes_forget_landed(lanes, INT64_MAX);

@@ -23,6 +23,7 @@ struct lanes {
     int64_t expire_mono_ms;    /* the earliest deadline, or before it */
     int64_t expired_mono_ms;   /* when deadlines were last looked at */
     int64_t swept_mono_ms;     /* and when unused connections were */
+    int64_t excused_us;        /* clock_mono_us(): that a call of before then ran out of time is no fault of the provider's */
 };
 
 struct lane {

@@ -359,6 +359,27 @@ Test(lane, callers_who_give_up_before_the_answer_count_as_time_outs) {
     world_deinit(&world);
 }
 
+/* They opened the breaker for everybody, of a provider that answers in time. */
+Test(lane, callers_who_had_little_time_left_say_nothing_of_the_provider) {
+    struct world world;
+    world_init(&world);
+    world.introspection.breaker = (struct breaker_policy){
+        .failure_permille = 1000, .minimum_calls = 1000, .window_ms = 10000, .open_for_ms = 100 * LONG_MS};
+    world.introspection.timeout_ms = LONG_MS;
+    gate_close(&world);
+    world_start(&world, answer_at_the_gate);
+    for (unsigned i = 0; i < 2 * LIMIT_BREAKER_TIMEOUTS; i++) {
+        struct caller caller;
+        cr_assert_eq(call_of(&world, &caller, "a", LONG_MS / 4), 0);
+        wait_for(&world, &world.n_at_gate, i + 1);
+        world.ahead_ms += LONG_MS / 4;
+        release(&caller, 1, REASON_DEADLINE_EXCEEDED);
+    }
+    gate_open(&world);
+    cr_assert_eq(ask(&world, "a"), REASON_OK);
+    world_deinit(&world);
+}
+
 Test(lane, a_reload_keeps_the_breaker_open) {
     struct world world;
     start_with_a_breaker(&world, answer_with_the_status);
