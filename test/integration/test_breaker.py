@@ -127,7 +127,7 @@ def test_calls_that_were_under_way_while_our_process_was_stopped_open_nothing(pr
     stopped = time.monotonic()
     if answers:
         answered.set()
-    wait.until(lambda: time.monotonic() > stopped + wait.STALL, "their time is over", interval=0.1)
+    wait.past(stopped, wait.STALL, "their time is over")
     webhook.signal(signal.SIGCONT)
     assert [caller.answer().verdict for caller in callers] == ["allow" if answers else "unavailable"] * len(callers)
     answered.set()

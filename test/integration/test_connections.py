@@ -150,7 +150,7 @@ def test_a_loop_that_hangs_fails_livez_until_it_turns_again(provider, start):
     with threads.Hanging(webhook.process.pid, "authentication"):
         wait.until(lambda: webhook.operations("/livez")[0] == 503, "/livez fails", seconds=10)
         assert "[-]authentication-loop-0 failed" in webhook.operations("/livez?verbose")[2]
-    wait.until(lambda: webhook.operations("/livez")[0] == 200, "/livez is well again")
+    webhook.wait_live()
     assert webhook.caller().review(provider.issue()).verdict == "allow"
 
 
@@ -166,13 +166,12 @@ def test_a_loop_that_hangs_takes_no_place_from_callers_of_the_others(provider, s
 # The loop for operations turned first, and took the others for ones that hang.
 def test_a_probe_that_waited_while_the_process_was_stopped_finds_it_well(provider, start):
     webhook = start(provider)
-    wait.until(lambda: webhook.operations("/livez")[0] == 200, "all is well at first")
+    webhook.wait_live()
     for _ in range(3):
         with socket.create_connection(("127.0.0.1", webhook.operations_port), timeout=30) as probe:
             with stopped(webhook):
                 probe.sendall(b"GET /livez HTTP/1.0\r\nHost: localhost\r\n\r\n")
-                stopped_at = time.monotonic()
-                wait.until(lambda: time.monotonic() > stopped_at + 2.5, "a loop that hangs would be found", interval=0.1)
+                wait.past(time.monotonic(), 2.5, "a loop that hangs would be found")
             assert b" 200 OK" in probe.recv(4096)
 
 

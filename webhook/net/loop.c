@@ -180,13 +180,9 @@ void loop_drain(struct loop *loop) {
     loop->is_draining = true;
 }
 
-static int64_t turn_ms(const struct loop *loop, int64_t now_mono_ms) {
-    return now_mono_ms - atomic_load_explicit(&loop->turned_mono_ms, memory_order_relaxed);
-}
-
 int64_t loop_resumed_mono_ms(const struct loop *loop) {
     const int64_t now = clock_mono_ms(loop->services->clock);
-    return turn_ms(loop, now) >= LONG_TURN_MS ? now : loop->resumed_mono_ms;
+    return loop_idle_ms(loop, now) >= LONG_TURN_MS ? now : loop->resumed_mono_ms;
 }
 
 /* The main thread hears it. */
@@ -247,7 +243,7 @@ static void set_up_h2o(struct loop *loop) {
 /* A turn that took longer than the loop sleeps at most is a process that was stopped, or a machine that was. */
 static void pass_time(struct loop *loop) {
     const int64_t now = clock_mono_ms(loop->services->clock);
-    const int64_t passed = turn_ms(loop, now);
+    const int64_t passed = loop_idle_ms(loop, now);
     if (passed >= LONG_TURN_MS)
         loop->resumed_mono_ms = now;
     loop->awake_ms += passed < LONG_TURN_MS ? passed : LONG_TURN_MS;

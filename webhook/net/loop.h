@@ -159,6 +159,11 @@ static inline uint32_t loop_n_connections(const struct loop *loop) {
     return atomic_load_explicit(&loop->n_connections, memory_order_relaxed);
 }
 
+/* Milliseconds since the loop last turned. Any thread. */
+static inline int64_t loop_idle_ms(const struct loop *loop, int64_t now_mono_ms) {
+    return now_mono_ms - atomic_load_explicit(&loop->turned_mono_ms, memory_order_relaxed);
+}
+
 /* Connections that have closed since the start, around 2^32. Any thread. */
 static inline uint32_t loop_n_closed(const struct loop *loop) {
     return atomic_load_explicit(&loop->n_closed, memory_order_relaxed);

@@ -62,24 +62,21 @@ static bool check(struct buffer *lines, const char *name, bool is_good) {
     return is_good;
 }
 
-static bool is_turning(const struct loop *loop, int64_t now_mono_ms) {
-    return now_mono_ms - atomic_load_explicit(&loop->turned_mono_ms, memory_order_relaxed) < LIMIT_LOOP_STALL_MS;
-}
-
 /* The loop for operations asks. Where all were stopped together, each has as long to turn again from when that one did. */
 static bool is_live(void *context, struct buffer *lines) {
     struct server *server = context;
     const int64_t now = clock_mono_ms(&clock_system);
     const bool has_resumed = now - loop_resumed_mono_ms(server->operations) < LIMIT_LOOP_STALL_MS;
+    const int64_t most_idle_ms = has_resumed ? INT64_MAX : LIMIT_LOOP_STALL_MS;
     bool all_live = true;
     for (size_t i = 0; i < server->n_authentication; i++) {
         char name[48];
         snprintf(name, sizeof(name), "authentication-loop-%zu", i);
-        all_live &= check(lines, name, has_resumed || is_turning(server->authentication[i], now));
+        all_live &= check(lines, name, loop_idle_ms(server->authentication[i], now) < most_idle_ms);
     }
     if (server->admission != NULL)
-        all_live &= check(lines, "admission-loop", has_resumed || is_turning(server->admission, now));
-    all_live &= check(lines, "fetch-thread", has_resumed || fetch_idle_ms(server->services.fetch) < LIMIT_LOOP_STALL_MS);
+        all_live &= check(lines, "admission-loop", loop_idle_ms(server->admission, now) < most_idle_ms);
+    all_live &= check(lines, "fetch-thread", fetch_idle_ms(server->services.fetch) < most_idle_ms);
     return all_live;
 }
 

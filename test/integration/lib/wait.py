@@ -35,8 +35,12 @@ def undisturbed(attempt, times=3):
     return attempt()
 
 
+def past(begun, seconds, expected):
+    """Until so much time is over since begun, which time.monotonic() gave."""
+    until(lambda: time.monotonic() > begun + seconds, expected)
+
+
 def next_millisecond():
     """Until the program's clock, which counts milliseconds, is past what has happened up to now: an answer of this very
     millisecond serves whoever asks within it."""
-    begun = time.monotonic()
-    until(lambda: time.monotonic() > begun + 0.002, "two milliseconds are over")
+    past(time.monotonic(), 0.002, "two milliseconds are over")

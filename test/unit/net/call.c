@@ -163,6 +163,17 @@ static void note_end(struct call *call, CURLcode code) {
     ended = code;
 }
 
+/* A call on its own, to a provider that counts what it gets. call_free(), multi_deinit() and world_deinit(). */
+static struct call *start_call(struct world *world, struct multi *multi) {
+    world_init(world);
+    world_serve(world, &(struct https_settings){.script = answer_with_what_was_got});
+    cr_assert_eq(multi_init(multi), 0);
+    struct call *call;
+    cr_assert_eq(call_new(&world->snapshot, 0, &call), 0);
+    call->done = note_end;
+    return call;
+}
+
 static void post(struct call *call, struct multi *multi, const char *url, size_t n_bytes) {
     cr_assert_eq(buffer_reserve(&call->request, n_bytes), 0);
     for (size_t i = 0; i < n_bytes; i++)
@@ -181,13 +192,8 @@ static void post(struct call *call, struct multi *multi, const char *url, size_t
 /* It was aimed nowhere for as long as the provider's connections were kept. */
 Test(call, that_could_not_read_its_url_for_lack_of_memory_reads_it_again) {
     struct world world;
-    world_init(&world);
-    world_serve(&world, &(struct https_settings){.script = answer_with_what_was_got});
     struct multi multi;
-    struct call *call;
-    cr_assert_eq(multi_init(&multi), 0);
-    cr_assert_eq(call_new(&world.snapshot, 0, &call), 0);
-    call->done = note_end;
+    struct call *const call = start_call(&world, &multi);
     memory_fail_at(1);
     cr_assert_eq(call_begin_post(call, &multi, world.endpoint, TEXT(""), 0), -ENOMEM);
     memory_fail_at(0);
@@ -202,13 +208,8 @@ Test(call, that_could_not_read_its_url_for_lack_of_memory_reads_it_again) {
 
 Test(call, a_request_that_does_not_fit_into_the_sockets_buffer_goes_out_in_parts) {
     struct world world;
-    world_init(&world);
-    world_serve(&world, &(struct https_settings){.script = answer_with_what_was_got});
     struct multi multi;
-    struct call *call;
-    cr_assert_eq(multi_init(&multi), 0);
-    cr_assert_eq(call_new(&world.snapshot, 0, &call), 0);
-    call->done = note_end;
+    struct call *const call = start_call(&world, &multi);
     post(call, &multi, world.endpoint, 10);
     cr_assert_eq(ended, CURLE_OK);
     cr_assert_eq(n_got, 10);
