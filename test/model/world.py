@@ -108,9 +108,11 @@ class World:
         self.threads = ThreadPoolExecutor(1)
         self.breaker, self.budget = Breaker(), Budget(policy.budget, self.since)
         self.trace, self.failure = [], None
+        self.n_failed_refreshes = 0
         self.numbers = itertools.count(1)
         self.webhook = Webhook(folder, certificates, [configuration.issuer(self.provider, document(policy))], variables=self.clock.variables())
         self.webhook.wait_ready()
+        self.say(f"{policy}")
         self.callers = [self.webhook.caller() for _ in range(CALLERS)]
 
     def end(self):
@@ -225,7 +227,12 @@ class World:
     @contextmanager
     def asking(self, token):
         """A question that is put before the block. Where the provider is asked, it knows its answer before the block and gives it
-        behind."""
+        behind. Where it need not be, the question and what it sets going in the background are over before the block: nobody
+        outside would see whether that still found a listener."""
+        if self._may_be_served(token):
+            self.ask(token)
+            yield
+            return
         asked, caller = self._begin(token), self.callers[-1]
         self.release.clear()
         self.held = token
@@ -239,6 +246,11 @@ class World:
             self.release.set()
             asked.answers = [future.result()]
         self._end(asked)
+
+    def _may_be_served(self, token):
+        known, now = self._known(token), self.clock.mono()
+        question = Question(Span(now, now), None, [self.policy], known, [], set())
+        return known is not None and model.may_be_younger(question, known, model.ttl_of(self.policy, known))
 
     def _begin(self, token, n_callers=1):
         self.clock.step(2 * model.MILLISECOND)  # an answer serves whoever asks in its very millisecond: this question is of another
@@ -322,6 +334,15 @@ class World:
         if ahead and not self.open and not model.must_be_younger(question, asked.known, ttl - ahead):
             self.budget.spend(True)
             self.settle()
+            self._hear_of_refreshes(asked)
+
+    def _hear_of_refreshes(self, asked):
+        """Whether what the provider said found a listener: where the machine stood still meanwhile it did not."""
+        n_failed = self.webhook.metric("kube_introspect_refreshes_total", issuer="corp", result="failure")
+        if n_failed > self.n_failed_refreshes:
+            for call in self._calls_for(asked):
+                call.abandoned = True
+        self.n_failed_refreshes = n_failed
 
     def fail(self, text):
         self.failure = "\n".join([text, "what happened, by the program's clock:", *self.trace])
