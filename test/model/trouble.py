@@ -48,14 +48,18 @@ class Budget:
             self.left = self.unknown = 0
 
     def may_refuse(self, is_known, now, n_calls=1):
-        passed, self.filled = max(0, now - self.filled - 2 * MILLISECOND), now
-        self.left = min(self.burst, self.left + passed * self.rate)
-        self.unknown = min(self.most_unknown(), self.unknown + passed * self.rate * self.part)
+        self._fill(now)
         n = n_unknown(is_known, n_calls)
         return self.left < n_calls or (n > 0 and self.unknown < n)
 
-    def spend(self, is_known, n_calls=1):
-        """So many calls at most have been taken out."""
+    def _fill(self, now):
+        passed, self.filled = max(0, now - self.filled - 2 * MILLISECOND), now
+        self.left = min(self.burst, self.left + passed * self.rate)
+        self.unknown = min(self.most_unknown(), self.unknown + passed * self.rate * self.part)
+
+    def spend(self, is_known, now, n_calls=1):
+        """So many calls at most have been taken out, by now: as late as that at worst, for what came before did not fit in."""
+        self._fill(now)
         self.left -= n_calls  # below 0 where it was filled while the question went on
         self.unknown -= n_unknown(is_known, n_calls)
 

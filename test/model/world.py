@@ -6,9 +6,10 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import model
+from asked import Asked, Call
+from document import document, retries
 from lib import configuration, reasons, reply, sentinel, wait
 from lib.clock import Clock
 from lib.connection import Closed
@@ -24,69 +25,9 @@ IN_FLIGHT = "kube_introspect_introspections_in_flight"
 SENTENCES = {sentence: word for word, (verdict, sentence) in reasons.read().items() if verdict == "unavailable"}
 
 
-@dataclass
-class Call:
-    """The provider was asked about a token, and said this, or failed."""
-    token: str
-    asked: Span
-    state: str
-    claims: dict  # None: a no
-    landed: float = None  # when the answer began to be sent
-    failed: bool = True
-    abandoned: bool = False  # what was said found nobody who listened any more
-
-    def has_said(self):
-        return not self.failed and not self.abandoned
-
-
-@dataclass(eq=False)
-class Asked:
-    """A question that was put."""
-    token: str
-    known: Fact
-    watch: Stopwatch
-    policies: list  # in force since then
-    states: set  # of the provider since then
-    trouble: set = field(default_factory=set)  # why the program may not ask the provider at all
-    answers: list = field(default_factory=list)  # each with the spans of both clocks
-
-    def is_known(self):
-        return self.known is not None and self.known.claims is not None
-
-
 def name(token):
     """What stands in a report: never a token."""
     return token.rpartition("-")[2]
-
-
-def seconds(value):
-    return f"{value * 1000:.0f}ms"
-
-
-def document(policy):
-    """The model's policy as the program reads it."""
-    changes = {
-        "claimMappings": {"username": {"claim": "preferred_username", "prefix": policy.prefix},
-                          "groups": {"claim": "groups", "prefix": policy.prefix}},
-        "cache": {"ttl": seconds(policy.ttl), "negativeTTL": seconds(policy.negative_ttl), "refreshAhead": seconds(policy.refresh_ahead)},
-        "clockSkew": seconds(policy.clock_skew),
-        "introspection": {"timeout": seconds(TIMEOUT), "retries": retries(policy), "breaker": {"minimumCalls": 3, "openFor": "1s"}},
-    }
-    if policy.tier is not None:
-        changes["cache"]["tiers"] = [{"groups": ["platform-admins"], "ttl": seconds(policy.tier)}]
-    if policy.max_stale is not None:
-        changes["outage"] = {"maxStale": seconds(policy.max_stale), "groups": list(policy.outage_groups)}
-    if policy.tenant is not None:
-        changes["claimValidationRules"] = [{"claim": "tenant", "requiredValue": policy.tenant}]
-    if policy.budget is not None:
-        rate, burst, part = policy.budget
-        changes["introspection"]["budget"] = {"perSecond": rate, "burst": burst, "unknownTokens": part}
-    return changes
-
-
-def retries(policy):
-    """None where they would make it hard to say what is still under way, or how many calls were made."""
-    return 0 if policy.refresh_ahead or policy.budget else 1
 
 
 class World:
@@ -109,6 +50,7 @@ class World:
         self.breaker, self.budget = Breaker(), Budget(policy.budget, self.since)
         self.trace, self.failure = [], None
         self.n_failed_refreshes = 0
+        self.given_up = set()  # tokens: a call about one that comes now found nobody who listened, before it was read
         self.numbers = itertools.count(1)
         self.webhook = Webhook(folder, certificates, [configuration.issuer(self.provider, document(policy))], variables=self.clock.variables())
         self.webhook.wait_ready()
@@ -141,15 +83,16 @@ class World:
         now, token = self.clock.mono(), request.token
         if not self.budget.call(now):
             self.broken.append(f"the provider was called more often than its budget allows, last about {name(token)}")
-        call = Call(token, Span(self.since, now), self.state, self.truth.get(token))
+        call = Call(token, Span(self.since, now), self.state, self.truth.get(token), abandoned=token in self.given_up)
         self.calls.append(call)
         return lambda exchange: self._answer(exchange, call)
 
     def _answer(self, exchange, call):
+        stopping = exchange.provider.stopping  # this one's: another start makes another
         if self.held == call.token:
             self.held = None
             self.release.wait(30 * wait.SLOWNESS)
-            if self.state == "refused":
+            if stopping.is_set():
                 raise Gone
         if call.state == "slow":
             self.clock.step(0.75 * TIMEOUT)
@@ -229,7 +172,7 @@ class World:
         """A question that is put before the block. Where the provider is asked, it knows its answer before the block and gives it
         behind. Where it need not be, the question and what it sets going in the background are over before the block: nobody
         outside would see whether that still found a listener."""
-        if self._may_be_served(token):
+        if self._may_be_served(self._known(token), self.clock.mono()):
             self.ask(token)
             yield
             return
@@ -247,19 +190,21 @@ class World:
             asked.answers = [future.result()]
         self._end(asked)
 
-    def _may_be_served(self, token):
-        known, now = self._known(token), self.clock.mono()
+    def _may_be_served(self, known, now):
+        """Whether the cache may answer a question that is put now."""
         question = Question(Span(now, now), None, [self.policy], known, [], set())
         return known is not None and model.may_be_younger(question, known, model.ttl_of(self.policy, known))
 
     def _begin(self, token, n_callers=1):
         self.clock.step(2 * model.MILLISECOND)  # an answer serves whoever asks in its very millisecond: this question is of another
         self.since = self.clock.mono()  # where another question is under way, its call has been made
-        asked = Asked(token, self._known(token), Stopwatch(self.clock), [self.policy], {self.state})
+        known, watch = self._known(token), Stopwatch(self.clock)
+        asked = Asked(token, known, self._may_be_served(known, watch.mono), watch, [self.policy], {self.state})
         if self.breaker.may_be_open(asked.watch.mono) or self._may_be_tried(asked.watch.mono):
             asked.trouble.add("breaker_open")
         if self.budget.may_refuse(asked.is_known(), asked.watch.mono, n_callers):
             asked.trouble.add("over_budget")
+        self.given_up.discard(token)
         self.open.append(asked)
         return asked
 
@@ -269,13 +214,27 @@ class World:
             World.seen[answer[-1] if answer[0] == "unavailable" else "degraded" if answer[-1] in SENTENCES.values() else answer[0]] += 1
             self._check(asked, answer, mono, wall, more_trouble)
         self.open.remove(asked)
-        if all(answer[-1] in ("provider_timeout", "deadline_exceeded") for answer, _, _ in asked.answers):
-            for call in self._calls_for(asked)[:1]:
-                call.abandoned = True
+        self._find_abandoned(asked)
         if self.broken:
             self.fail("; ".join(self.broken))
         self._check_single_flight(asked)
         self._account(asked)
+
+    def _find_abandoned(self, asked):
+        """Where the time of a call may have been over somebody was told what it said, or nobody was. Of what goes on behind an
+        answer from the cache nobody is told in any case: see _hear_of_refreshes."""
+        is_given_up = all(answer[-1] in ("provider_timeout", "deadline_exceeded") for answer, _, _ in asked.answers)
+        if is_given_up:
+            self.given_up.add(asked.token)
+        for call in [call for call in self._calls_for(asked) if not call.is_settled]:
+            if asked.took() + 0.1 >= TIMEOUT and (is_given_up or not asked.may_be_served):
+                call.abandoned |= not self._is_told(asked, call)
+            call.is_settled = True
+
+    def _is_told(self, asked, call):
+        fact = Fact(call.claims, call.asked, call.landed)
+        return any(answer in model.judge(policy, fact, Question(mono, wall, None, None, [], set()))
+                   for answer, mono, wall in asked.answers for policy in asked.policies)
 
     # ---- what the model is told
 
@@ -318,7 +277,8 @@ class World:
     def _check_single_flight(self, asked):
         """Where answers are kept: else a caller who comes a moment later asks anew. A reload begins a flight of its own."""
         is_kept = all(policy.ttl > 0 and policy.negative_ttl > 0 for policy in asked.policies)
-        if is_kept and asked.states == {"up"} and len(self._calls_for(asked)) > len(asked.policies):
+        is_at_once = len(asked.answers) == 1 or asked.took() < 0.1  # else one may have come when the first call was long over
+        if is_kept and is_at_once and asked.states == {"up"} and len(self._calls_for(asked)) > len(asked.policies):
             self.fail(f"{len(self._calls_for(asked))} calls for one question about {name(asked.token)}")
 
     def _account(self, asked):
@@ -328,19 +288,31 @@ class World:
         ttl = asked.known and model.ttl_of(self.policy, asked.known)
         if asked.known is None or not model.must_be_younger(question, asked.known, ttl):
             n_most = sum(answer[-1] not in ("over_budget", "breaker_open") for answer, _, _ in asked.answers) * (1 + retries(self.policy))
-            n_calls = len(self._calls_for(asked)) if asked.states <= {"up", "slow"} else n_most
-            self.budget.spend(asked.is_known(), n_calls)
-        ahead = min(self.policy.refresh_ahead, ttl / 2) if asked.is_known() else 0
-        if ahead and not self.open and not model.must_be_younger(question, asked.known, ttl - ahead):
-            self.budget.spend(True)
+            n_calls = len(self._calls_for(asked))
+            if not asked.states <= {"up", "slow"} or asked.took() + 0.1 >= TIMEOUT:  # some calls may not have been seen
+                n_calls = max(n_calls, n_most)
+            self.budget.spend(asked.is_known(), self.clock.mono(), n_calls)
+        if not self.open and self._may_be_refreshed(asked, question):
+            self.budget.spend(True, self.clock.mono())
             self.settle()
             self._hear_of_refreshes(asked)
+
+    def _may_be_refreshed(self, asked, question):
+        """Also what one of several callers has found out, where the next came later."""
+        facts = [asked.known] + [self._known(asked.token)] * (len(asked.answers) > 1)
+        for fact in facts:
+            ttl = model.ttl_of(self.policy, fact) if fact and fact.claims else 0
+            ahead = min(self.policy.refresh_ahead, ttl / 2)
+            if ahead and not model.must_be_younger(question, fact, ttl - ahead):
+                return True
+        return False
 
     def _hear_of_refreshes(self, asked):
         """Whether what the provider said found a listener: where the machine stood still meanwhile it did not."""
         n_failed = self.webhook.metric("kube_introspect_refreshes_total", issuer="corp", result="failure")
         if n_failed > self.n_failed_refreshes:
-            for call in self._calls_for(asked):
+            self.breaker.fail(self.clock.mono())
+            for call in self._calls_for(asked)[not asked.may_be_served:]:  # somebody waited for the first
                 call.abandoned = True
         self.n_failed_refreshes = n_failed
 
