@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from model import Fact, Span
 from stopwatch import Stopwatch
+from trouble import TIMEOUT
 
 
 @dataclass
@@ -36,6 +37,9 @@ class Asked:
 
     def took(self):
         return max(mono.end for _, mono, _ in self.answers) - self.watch.mono
+
+    def may_have_timed_out(self):
+        return self.took() + 0.1 >= TIMEOUT
 
     def is_known(self):
         return self.known is not None and self.known.claims is not None

@@ -227,7 +227,7 @@ class World:
         if is_given_up:
             self.given_up.add(asked.token)
         for call in [call for call in self._calls_for(asked) if not call.is_settled]:
-            if asked.took() + 0.1 >= TIMEOUT and (is_given_up or not asked.may_be_served):
+            if asked.may_have_timed_out() and (is_given_up or not asked.may_be_served):
                 call.abandoned |= not self._is_told(asked, call)
             call.is_settled = True
 
@@ -289,7 +289,7 @@ class World:
         if asked.known is None or not model.must_be_younger(question, asked.known, ttl):
             n_most = sum(answer[-1] not in ("over_budget", "breaker_open") for answer, _, _ in asked.answers) * (1 + retries(self.policy))
             n_calls = len(self._calls_for(asked))
-            if not asked.states <= {"up", "slow"} or asked.took() + 0.1 >= TIMEOUT:  # some calls may not have been seen
+            if not asked.states <= {"up", "slow"} or asked.may_have_timed_out():  # some calls may not have been seen
                 n_calls = max(n_calls, n_most)
             self.budget.spend(asked.is_known(), self.clock.mono(), n_calls)
         if not self.open and self._may_be_refreshed(asked, question):
@@ -312,7 +312,8 @@ class World:
         n_failed = self.webhook.metric("kube_introspect_refreshes_total", issuer="corp", result="failure")
         if n_failed > self.n_failed_refreshes:
             self.breaker.fail(self.clock.mono())
-            for call in self._calls_for(asked)[not asked.may_be_served:]:  # somebody waited for the first
+            calls = self._calls_for(asked)
+            for call in calls if asked.may_be_served else calls[1:]:  # somebody waited for the first
                 call.abandoned = True
         self.n_failed_refreshes = n_failed
 
